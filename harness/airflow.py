@@ -1,0 +1,285 @@
+"""Airflow through its REST API (v2, Airflow 3): trigger runs, watch them, read what they left.
+
+Source of the shapes: Airflow 3.3's stable REST API reference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import httpx
+
+from harness.waits import WaitTimeout, eventually
+
+PAGE = 100
+"""Rows a page; the API's default maximum."""
+
+TERMINAL = frozenset({"success", "failed"})
+LOOK_EVERY = 0.5
+TAIL = 20
+
+
+class AirflowError(RuntimeError):
+    """The API refused a request; the message has the request, the status and Airflow's reason."""
+
+
+class RunFailed(AssertionError):
+    """A DAG run ended otherwise than expected; the message names the failed tasks and quotes their logs."""
+
+
+class Recorder(Protocol):
+    """Takes one event of the stack's history."""
+
+    def __call__(self, kind: str, **facts: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInstance:
+    """One task instance of a run. `map_index` is -1 for a task that is not mapped. `state` may be None."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+
+    def __str__(self) -> str:
+        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
+
+
+class Airflow:
+    """A logged-in client of one stack's API server."""
+
+    def __init__(self, base_url: str, user: str, password: str, record: Recorder) -> None:
+        self.base_url = base_url
+        self._credentials = {"username": user, "password": password}
+        self._http = httpx.Client(base_url=base_url, timeout=30)
+        self._record = record
+
+    def close(self) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, *, missing_ok: bool = False, **options: Any) -> Any:
+        """Call ``/api/v2`` + `path` and return the decoded JSON, None for an empty answer.
+
+        With `missing_ok` a 404 also returns None. Logs in when needed. Raises `AirflowError` otherwise.
+        """
+        if "Authorization" not in self._http.headers:
+            self._log_in()
+        answer = self._http.request(method, f"/api/v2{path}", **options)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            self._log_in()
+            answer = self._http.request(method, f"/api/v2{path}", **options)
+        if missing_ok and answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.is_error:
+            raise AirflowError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
+        return answer.json() if answer.content else None
+
+    def _log_in(self) -> None:
+        answer = self._http.post("/auth/token", json=self._credentials)
+        if answer.is_error:
+            raise AirflowError(f"logging in as {self._credentials['username']}: {answer.status_code}")
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def pages(self, path: str, rows: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """All rows of a paged collection, whose key in the answer is `rows`."""
+        offset = 0
+        while True:
+            page = self.call("GET", path, params={**params, "limit": PAGE, "offset": offset})
+            yield from page[rows]
+            offset += PAGE
+            if offset >= page["total_entries"]:
+                return
+
+    def count(self, path: str, **params: Any) -> int:
+        """How many rows a paged collection has."""
+        return int(self.call("GET", path, params={**params, "limit": 1})["total_entries"])
+
+    # ---- settings
+
+    def set_variable(self, key: str, value: str, description: str = "") -> None:
+        """Create a variable, or replace the one of that name."""
+        body = {"key": key, "value": value, "description": description}
+        self.delete_variable(key)
+        self.call("POST", "/variables", json=body)
+
+    def delete_variable(self, key: str) -> None:
+        """Delete a variable; it is no error that there is none."""
+        self.call("DELETE", f"/variables/{quote(key, safe='')}", missing_ok=True)
+
+    def set_connection(self, connection_id: str, conn_type: str, **fields: Any) -> None:
+        """Create a connection, or replace it. `fields` are the API's: host, login, password, extra, …"""
+        self.delete_connection(connection_id)
+        body = {"connection_id": connection_id, "conn_type": conn_type, **fields}
+        self.call("POST", "/connections", json=body)
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Delete a connection; it is no error that there is none."""
+        self.call("DELETE", f"/connections/{quote(connection_id, safe='')}", missing_ok=True)
+
+    # ---- DAGs
+
+    def health(self) -> dict[str, Any]:
+        """Each component's status and last heartbeat."""
+        found: dict[str, Any] = self.call("GET", "/monitor/health")
+        return found
+
+    def import_errors(self) -> dict[str, str]:
+        """File name to stack trace, for each DAG file that cannot be imported."""
+        return {row["filename"]: row["stack_trace"] for row in self.pages("/importErrors", "import_errors")}
+
+    def wait_for_dag(
+        self, dag_id: str, timeout: float = 90, parsed_after: str | None = None
+    ) -> dict[str, Any]:
+        """Wait until the DAG processor has parsed the DAG (after the ISO time `parsed_after`, if given).
+
+        Raises `WaitTimeout` with the import errors.
+        """
+
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] | None = self.call("GET", f"/dags/{dag_id}", missing_ok=True)
+            if found and parsed_after and (found.get("last_parsed_time") or "") <= parsed_after:
+                return None
+            return found
+
+        def describe() -> str:
+            errors = self.import_errors()
+            return "\n".join(f"{name}:\n{trace}" for name, trace in errors.items()) or "No import errors."
+
+        return eventually(look, f"DAG {dag_id} to be parsed", timeout, describe=describe)
+
+    def trigger(
+        self, dag_id: str, conf: Mapping[str, object] | None = None, run_id: str | None = None
+    ) -> DagRun:
+        """Unpause the DAG and start a run now. Waits for the DAG to be parsed first."""
+        self.wait_for_dag(dag_id)
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        run_id = run_id or f"itest-{time.time_ns()}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)
+        self._record("trigger", dag_id=dag_id, run_id=run_id, conf=dict(conf or {}))
+        return DagRun(self, dag_id, run_id, self._record)
+
+    def run(self, dag_id: str, run_id: str) -> DagRun:
+        """A handle on a run that exists already."""
+        return DagRun(self, dag_id, run_id, self._record)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All DAG runs of the stack, as the API describes them."""
+        return list(self.pages("/dags/~/dagRuns", "dag_runs"))
+
+
+class DagRun:
+    """One DAG run."""
+
+    def __init__(self, airflow: Airflow, dag_id: str, run_id: str, record: Recorder) -> None:
+        self.airflow = airflow
+        self.dag_id = dag_id
+        self.run_id = run_id
+        self._record = record
+
+    @property
+    def _path(self) -> str:
+        return f"/dags/{self.dag_id}/dagRuns/{quote(self.run_id, safe='')}"
+
+    @property
+    def state(self) -> str:
+        """``queued``, ``running``, ``success`` or ``failed``."""
+        return str(self.airflow.call("GET", self._path)["state"])
+
+    def wait(self, expect: str | None = "success", timeout: float = 300) -> str:
+        """Wait until the run has ended; returns its state.
+
+        Raises `RunFailed` when that is not `expect` (None accepts any), and `WaitTimeout` with the states of the
+        tasks when it does not end within `timeout` seconds.
+        """
+
+        def look() -> str | None:
+            state = self.state
+            return state if state in TERMINAL else None
+
+        try:
+            state = eventually(
+                look, f"run {self.run_id} of {self.dag_id} to end", timeout, LOOK_EVERY, self._where
+            )
+        except WaitTimeout:
+            self._record("run_timeout", dag_id=self.dag_id, run_id=self.run_id)
+            raise
+        self._record("run_ended", dag_id=self.dag_id, run_id=self.run_id, state=state)
+        if expect is not None and state != expect:
+            raise RunFailed(
+                f"run {self.run_id} of {self.dag_id} ended as {state}, expected {expect}\n{self.explain()}"
+            )
+        return state
+
+    def task_instances(self) -> list[TaskInstance]:
+        """Every task instance, mapped ones one by one."""
+        return [
+            TaskInstance(row["task_id"], row["map_index"], row["state"], row["try_number"])
+            for row in self.airflow.pages(f"{self._path}/taskInstances", "task_instances")
+        ]
+
+    def task_states(self) -> dict[str, str | None]:
+        """Task (``id`` or ``id[map index]``) to its state."""
+        return {str(ti): ti.state for ti in self.task_instances()}
+
+    def logs(self, task: str, map_index: int = -1, try_number: int | None = None) -> str:
+        """A task instance's log as Airflow's API serves it (from S3 once the task is done), a line an event."""
+        if try_number is None:
+            tries = [
+                t.try_number for t in self.task_instances() if (t.task_id, t.map_index) == (task, map_index)
+            ]
+            if not tries:
+                raise KeyError(f"run {self.run_id} has no task instance {task}[{map_index}]")
+            try_number = max(tries[0], 1)
+        answer = self.airflow.call(
+            "GET",
+            f"{self._path}/taskInstances/{task}/logs/{try_number}",
+            params={"map_index": map_index, "full_content": True},
+        )
+        return "\n".join(map(_log_line, answer["content"]))
+
+    def xcom(self, task: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """The value a task pushed; raises `AirflowError` when there is none."""
+        path = f"{self._path}/taskInstances/{task}/xcomEntries/{key}"
+        return self.airflow.call("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
+
+    def explain(self) -> str:
+        """The failed tasks and the last lines of each one's own log (of the first three)."""
+        failed = [ti for ti in self.task_instances() if ti.state == "failed"]
+        if not failed:
+            return self._where()
+        parts = [f"Failed: {', '.join(map(str, failed))}"]
+        for ti in failed[:3]:
+            lines = self.logs(ti.task_id, ti.map_index, max(ti.try_number, 1)).splitlines()[-TAIL:]
+            parts.append(f"The last lines of the log of {ti}:\n" + "\n".join(f"  {line}" for line in lines))
+        return "\n".join(parts)
+
+    def _where(self) -> str:
+        by_state: dict[str, list[str]] = {}
+        for ti in self.task_instances():
+            by_state.setdefault(ti.state or "none", []).append(str(ti))
+        return "Tasks: " + "; ".join(
+            f"{state}: {len(tasks)}"
+            + (f" ({', '.join(tasks[:6])})" if state not in ("none", "success") else "")
+            for state, tasks in sorted(by_state.items())
+        )
+
+
+def _log_line(entry: Any) -> str:
+    """One event of a structured log as text: time, level, message, what else it holds, and the error."""
+    if not isinstance(entry, dict):
+        return str(entry)
+    shown = {"timestamp", "level", "event", "error_detail", "logger", "filename", "lineno"}
+    rest = " ".join(f"{k}={v}" for k, v in entry.items() if k not in shown and v is not None)
+    head = " ".join(str(entry[k]) for k in ("timestamp", "level", "event") if entry.get(k))
+    errors = [
+        f"  {e.get('exc_type')}: {e.get('exc_value')}"
+        for e in entry.get("error_detail") or ()
+        if isinstance(e, dict)
+    ]
+    return "\n".join([f"{head} {rest}".rstrip(), *errors])

@@ -1,0 +1,137 @@
+"""A stack that `docker compose` runs from the generated file, for people to look at and work with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from harness import engine, seeding
+from harness.compose import image_variable
+from harness.environment import NEEDS_CONTENT, ContentSource, Environment
+from harness.images import DatabaseKind
+from harness.labels import Owner, this_host
+from harness.paths import ROOT, STATE
+from harness.prepare import Prepared
+from harness.runtime.docker import DockerRuntime
+from harness.runtime.network import dns_address, free_subnet
+from harness.runtime.sweep import remove_stack, stacks
+from harness.settings import StackSettings
+from harness.waits import eventually
+
+STACK = "itest-up"
+READY_WITHIN = 240
+
+
+class ComposeError(RuntimeError):
+    """Compose could not do what was asked; the message has its words."""
+
+
+def folder() -> Path:
+    """Where the stack's variables and keys are kept while it lives."""
+    return STATE / "compose"
+
+
+def compose_command() -> list[str]:
+    """The compose v2 command, found or fetched by scripts/bootstrap; raises `ComposeError`."""
+    done = subprocess.run(
+        [str(ROOT / "scripts/bootstrap"), "compose"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ComposeError("there is no Docker Compose v2; see the message above")
+    return done.stdout.split()
+
+
+def file_of(topology: str, kind: DatabaseKind) -> Path:
+    """The generated compose file of a topology on a kind of database."""
+    return ROOT / "compose" / f"{topology}.{kind}.yaml"
+
+
+def _environment_file(prepared: Prepared, settings: StackSettings) -> Path:
+    subnet = free_subnet(engine.client())
+    values = {
+        **settings.placeholders,
+        "ITEST_SUBNET": str(subnet),
+        "ITEST_DNS_ADDRESS": dns_address(subnet),
+        "ITEST_OWNER_HOST": this_host(),
+        **{image_variable(key): ref for key, ref in prepared.references.items()},
+    }
+    path = folder() / f"{STACK}.env"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items())))
+    return path
+
+
+def _quoted(value: str) -> str:
+    """Single quotes: compose's environment files then take the text, line breaks too, as it is."""
+    if "'" in value:
+        raise ComposeError("a generated value holds a quote, which an environment file cannot carry")
+    return f"'{value}'"
+
+
+def _compose(prepared: Prepared, env_file: Path, *arguments: str) -> None:
+    command = [
+        *compose_command(),
+        f"--file={file_of(prepared.topology.name, prepared.database)}",
+        f"--env-file={env_file}",
+        *arguments,
+    ]
+    if subprocess.run(command, env={**os.environ}, check=False).returncode != 0:
+        raise ComposeError(f"failed: {' '.join(command)}")
+
+
+def up(prepared: Prepared, content: ContentSource) -> Environment:
+    """Start the stack with compose, give it content and connections, and wait until it is ready.
+
+    Raises `ComposeError` when it runs already. What a failure leaves can be looked at; `down` removes it.
+    """
+    if STACK in stacks(engine.client()):
+        raise ComposeError(f"the stack {STACK} is there already; remove it with: make down")
+    settings = StackSettings.generate(STACK)
+    settings.save(folder() / "settings.json")
+    env_file = _environment_file(prepared, settings)
+    first = [s.name for s in prepared.topology.infrastructure if s.name not in NEEDS_CONTENT]
+    _compose(prepared, env_file, "up", "--detach", *first)
+    runtime = DockerRuntime(
+        STACK, prepared.topology, prepared.references, settings.placeholders, Owner.kept()
+    )
+    eventually(lambda: _healthy(runtime, prepared, first), "the infrastructure to be healthy", 120)
+    env = Environment.attach(prepared, STACK, settings, folder())
+    content(env.content)
+    _compose(prepared, env_file, "up", "--detach")
+    services = [s.name for s in prepared.topology.services() if not s.one_shot]
+    eventually(
+        lambda: _healthy(runtime, prepared, services),
+        "the mirror to be healthy",
+        READY_WITHIN,
+        interval=1,
+        describe=lambda: "\n".join(f"  {name}: {state}" for name, state in runtime.states().items()),
+    )
+    runtime.close_ways_out()
+    seeding.seed(env.airflow, settings)
+    return env
+
+
+def _healthy(runtime: DockerRuntime, prepared: Prepared, names: list[str]) -> bool:
+    states = runtime.states()
+    checked = {name for name in names if prepared.topology.service(name).healthcheck}
+    return all(
+        states[name].status == "running" and (name not in checked or states[name].health == "healthy")
+        for name in names
+    )
+
+
+def attach(prepared: Prepared) -> Environment:
+    """A handle on the stack that `up` started; raises `ComposeError` when there is none."""
+    if STACK not in stacks(engine.client()):
+        raise ComposeError("no stack is up; start one with: make up")
+    return Environment.attach(prepared, STACK, StackSettings.load(folder() / "settings.json"), folder())
+
+
+def down() -> int:
+    """Remove the stack and its keys; how many containers, networks and volumes there were."""
+    count = remove_stack(engine.client(), STACK)
+    for name in (f"{STACK}.env", "settings.json", "history.jsonl"):
+        (folder() / name).unlink(missing_ok=True)
+    return count

@@ -1,0 +1,237 @@
+"""Content on its way into the pods: push to the stack's git origin, poke syncers, wait until pods serve it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.runtime.base import Runtime
+from harness.waits import eventually
+
+BRANCH = "main"
+SUBPATH = "content"
+AUTHOR = {
+    "GIT_AUTHOR_NAME": "itest",
+    "GIT_AUTHOR_EMAIL": "itest@localhost",
+    "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z",
+    "GIT_COMMITTER_NAME": "itest",
+    "GIT_COMMITTER_EMAIL": "itest@localhost",
+    "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
+}
+"""Fixed, so that equal trees make equal revisions."""
+
+
+class ContentError(RuntimeError):
+    """Content could not be committed or pushed; the message has git's own words, without the token."""
+
+
+class Recorder(Protocol):
+    """Takes one event of the stack's history."""
+
+    def __call__(self, kind: str, **facts: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PodRevision:
+    """What a pod's syncer says it serves; empty where it serves or says nothing."""
+
+    pod: str
+    revision: str
+    last_success: str
+    last_error: str
+
+
+class Content:
+    """The stack's content: a private git repository on this host, its origin, and the pods' syncers.
+
+    `url` is the origin as the host reaches it; `user` and `token` are sent as a header that git takes from its
+    environment, so that no list of processes shows them. `syncers` maps pods to their sidecars' service names.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        syncers: Mapping[str, str],
+        url: str,
+        credentials: tuple[str, str],
+        record: Recorder,
+    ) -> None:
+        self._runtime = runtime
+        self._syncers = dict(syncers)
+        self._url = url
+        basic = base64.b64encode(":".join(credentials).encode()).decode()
+        self._secrets = (credentials[1], basic)
+        self._git_environment = {
+            **AUTHOR,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "http.extraHeader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+        }
+        self._record = record
+        self._folder = tempfile.TemporaryDirectory(prefix="itest-content-")
+        self._git("init", "--quiet", "--bare", f"--initial-branch={BRANCH}")
+
+    def close(self) -> None:
+        """Remove the private repository."""
+        self._folder.cleanup()
+
+    # ---- revisions
+
+    @property
+    def revision(self) -> str:
+        """The revision pushed last; raises `ContentError` before the first push."""
+        return self._git("rev-parse", "--verify", "--quiet", BRANCH)
+
+    def push_directory(self, folder: Path) -> str:
+        """Commit `folder` (which holds ``dags``, ``plugins``, ``shared``) as it lies on disk, and push it.
+
+        Files that its repository ignores are left out. Returns the revision.
+        """
+        if not (folder / "dags").is_dir():
+            raise ContentError(
+                f"{folder} holds no dags folder; give the folder that is `content` in production"
+            )
+        with tempfile.NamedTemporaryFile(dir=self._folder.name) as index:
+            Path(index.name).unlink()
+            env = {"GIT_INDEX_FILE": index.name}
+            files = _listed_files(folder)
+            for start in range(0, len(files), 500):
+                names = [str(f) for f in files[start : start + 500]]
+                self._git("--work-tree", str(folder), "add", "--force", "--", *names, env=env, cwd=folder)
+            tree = self._git("write-tree", env=env)
+            Path(index.name).touch()
+        return self._push_tree(self._under_subpath(tree), "content of the working tree")
+
+    def push_revision(self, repository: Path, revision: str) -> str:
+        """Push the content that `repository` holds at `revision` (a commit, tag or branch). Returns the revision
+        under which the stack serves it, which differs from `revision`: history is left behind."""
+        self._git("fetch", "--quiet", "--no-tags", "--depth=1", str(repository.resolve()), revision)
+        tree = self._git("rev-parse", "--verify", "--quiet", f"FETCH_HEAD:{SUBPATH}")
+        return self._push_tree(self._under_subpath(tree), f"content of {revision}")
+
+    def push_changes(self, changes: Mapping[str, str | None], message: str = "a change") -> str:
+        """Commit changed files on top of what was pushed last, and push. Returns the revision.
+
+        `changes` maps paths below ``content/``, such as ``dags/x.py``, to their text, or to None to delete.
+        """
+        with tempfile.NamedTemporaryFile(dir=self._folder.name) as index:
+            Path(index.name).unlink()
+            env = {"GIT_INDEX_FILE": index.name}
+            self._git("read-tree", BRANCH, env=env)
+            for path, text in changes.items():
+                full = f"{SUBPATH}/{path}"
+                if text is None:
+                    self._git("update-index", "--force-remove", full, env=env)
+                else:
+                    blob = self._git("hash-object", "-w", "--stdin", input=text)
+                    self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{full}", env=env)
+            tree = self._git("write-tree", env=env)
+            Path(index.name).touch()
+        return self._push_tree(tree, message)
+
+    def _under_subpath(self, tree: str) -> str:
+        return self._git("mktree", input=f"040000 tree {tree}\t{SUBPATH}\n")
+
+    def _push_tree(self, tree: str, message: str) -> str:
+        parent = self._git("rev-parse", "--verify", "--quiet", BRANCH, check=False)
+        commit = self._git("commit-tree", tree, "-m", message, *(["-p", parent] if parent else []))
+        self._git("update-ref", f"refs/heads/{BRANCH}", commit)
+        self._git("push", "--quiet", "--force", self._url, BRANCH)
+        self._record("push", revision=commit, message=message)
+        return commit
+
+    # ---- pods
+
+    def pods(self) -> dict[str, PodRevision]:
+        """What each pod serves now, by the pod's name."""
+        return {pod: self._status(pod, syncer) for pod, syncer in self._syncers.items()}
+
+    def _status(self, pod: str, syncer: str) -> PodRevision:
+        asked = self._runtime.exec(syncer, ["content-syncer", "status"])
+        try:
+            status = json.loads(asked.output) if asked.exit_code == 0 else {}
+        except ValueError:
+            status = {}
+        return PodRevision(
+            pod,
+            status.get("revision") or "",
+            status.get("last_success") or "",
+            status.get("last_error") or "",
+        )
+
+    def poke(self, pods: Iterable[str] | None = None) -> None:
+        """Make the pods' syncers look at the origin now instead of at their next interval."""
+        for pod in pods if pods is not None else self._syncers:
+            self._runtime.signal(self._syncers[pod], "SIGUSR1")
+
+    def wait_until_served(
+        self, revision: str, pods: Iterable[str] | None = None, timeout: float = 60
+    ) -> dict[str, PodRevision]:
+        """Wait until each pod serves `revision`; raises `WaitTimeout` with what each serves instead."""
+        wanted = list(pods if pods is not None else self._syncers)
+        seen: dict[str, PodRevision] = {}
+
+        def look() -> bool:
+            for pod in wanted:
+                if pod not in seen or seen[pod].revision != revision:
+                    seen[pod] = self._status(pod, self._syncers[pod])
+            return all(seen[pod].revision == revision for pod in wanted)
+
+        def describe() -> str:
+            return "\n".join(
+                f"  {s.pod} serves {s.revision or 'nothing'}; last error: {s.last_error or 'none'}"
+                for s in seen.values()
+            )
+
+        eventually(look, f"every pod to serve {revision}", timeout, describe=describe)
+        self._record("served", revision=revision, pods=wanted)
+        return seen
+
+    # ---- git
+
+    def _git(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        input: str | None = None,
+        check: bool = True,
+    ) -> str:
+        done = subprocess.run(
+            ["git", f"--git-dir={self._folder.name}", *arguments],
+            env={**os.environ, **self._git_environment, **(env or {})},
+            cwd=cwd or self._folder.name,
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            words = f"git {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}"
+            for secret in self._secrets:
+                words = words.replace(secret, "***")
+            raise ContentError(words)
+        return done.stdout.strip()
+
+
+def _listed_files(folder: Path) -> list[Path]:
+    """Files below `folder`, relative to it: those git knows or would add; in no repository, all of them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        names = [Path(os.fsdecode(name)) for name in listed.stdout.split(b"\0") if name]
+    else:
+        names = [f.relative_to(folder) for f in folder.rglob("*") if "__pycache__" not in f.parts]
+    return sorted({n for n in names if (folder / n).is_file()})

@@ -1,0 +1,36 @@
+"""Run actions that depend on each other, side by side where they don't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+
+class CycleError(ValueError):
+    """The dependencies go round in a circle or name something unknown; the message lists what is stuck."""
+
+
+def run_graph(needs: Mapping[str, set[str]], action: Callable[[str], None], workers: int) -> None:
+    """Run ``action(name)`` for each name once all it needs are done, at most `workers` at a time.
+
+    The first error stops what has not started, waits for what runs, and is raised.
+    """
+    waiting = {name: set(of) for name, of in needs.items()}
+    running: dict[Future[None], str] = {}
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="graph") as pool:
+        try:
+            while waiting or running:
+                for name in [n for n, of in waiting.items() if not of]:
+                    del waiting[name]
+                    running[pool.submit(action, name)] = name
+                if not running:
+                    raise CycleError(f"cannot start {', '.join(sorted(waiting))}: they wait for each other")
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    finished = running.pop(future)
+                    future.result()
+                    for of in waiting.values():
+                        of.discard(finished)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

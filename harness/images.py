@@ -1,0 +1,175 @@
+"""The only table of image references, and how each is obtained: pulled, built, or given by the user.
+
+Built images are tagged with a hash of everything that goes into them, so an image that is there is up to date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from harness.paths import ROOT
+
+AIRFLOW_VERSION = "3.3.2"
+COCKROACHDB = "cockroachdb/cockroach:v26.2.2"
+DEBIAN = "debian:bookworm-slim"
+
+DatabaseKind = Literal["cockroachdb", "stand-in"]
+DATABASE_KINDS: tuple[DatabaseKind, ...] = get_args(DatabaseKind)
+How = Literal["pulled", "built", "built offline", "given"]
+
+
+class ImageError(RuntimeError):
+    """An image could not be obtained; the message says which, why, and where the full log is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to obtain one image.
+
+    `reference` is complete (name:tag). For builds, `context` and `dockerfile` are paths below the project,
+    and `base` is the key of the image it starts from, passed as the build argument `base_argument`.
+    """
+
+    key: str
+    reference: str
+    how: How
+    context: str = ""
+    dockerfile: str = ""
+    base: str | None = None
+    base_argument: str = "BASE_IMAGE"
+    arguments: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an image is built from: files below the project, and the image below it."""
+
+    dockerfile: str
+    context: str
+    inputs: tuple[str, ...]
+    base: str | None = "debian"
+    base_argument: str = "BASE_IMAGE"
+    arguments: dict[str, str] = field(default_factory=dict)
+
+
+def _container(name: str) -> Source:
+    folder = f"harness/containers/{name}"
+    return Source(f"{folder}/Dockerfile", folder, (folder,))
+
+
+def _sources(airflow: str) -> dict[str, Source]:
+    version = {"AIRFLOW_VERSION": airflow}
+    locks = f"airflow-image/locks/airflow-{airflow}.txt"
+    return {
+        "debian": Source("", "", ("harness/containers/debian",), base=None),
+        "airflow-base": Source(
+            "airflow-image/base/Dockerfile",
+            "airflow-image",
+            ("airflow-image/base", locks),
+            base_argument="DEBIAN_IMAGE",
+            arguments=version,
+        ),
+        "airflow": Source(
+            "airflow-image/Dockerfile",
+            "airflow-image",
+            ("airflow-image/Dockerfile", "airflow-image/cockroachdb/src", locks),
+            base="airflow-base",
+            arguments=version,
+        ),
+        "syncer": Source("syncer/Dockerfile", "syncer", ("syncer/Dockerfile", "syncer/content_syncer")),
+        "mocks": Source(
+            "harness/containers/mocks/Dockerfile", ".", ("harness/containers/mocks", "harness/mocks")
+        ),
+        "redis": _container("redis"),
+        "git-origin": _container("git-origin"),
+        "gateway": _container("gateway"),
+        "database": _container("cockroach-standin"),
+    }
+
+
+def content_hash(paths: tuple[str, ...], *salt: str, root: Path = ROOT) -> str:
+    """Twelve hex digits over the names, modes and bytes of the files below `paths`, and over `salt`.
+
+    Raises `ImageError` when a path does not exist. Bytecode caches and hidden files do not count.
+    """
+    digest = hashlib.sha256("\0".join(salt).encode())
+    for path in paths:
+        top = root / path
+        if not top.exists():
+            raise ImageError(f"{path} is missing from the checkout")
+        files = [top] if top.is_file() else sorted(f for f in top.rglob("*") if f.is_file())
+        for file in files:
+            relative = file.relative_to(root)
+            if "__pycache__" in relative.parts:
+                continue
+            mode = "x" if os.access(file, os.X_OK) else "-"
+            digest.update(f"{relative}\0{mode}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def plan(
+    keys: tuple[str, ...],
+    *,
+    registry: bool,
+    database: DatabaseKind,
+    given: dict[str, str] | None = None,
+    airflow: str = AIRFLOW_VERSION,
+) -> dict[str, Recipe]:
+    """Recipes for `keys` and all images below them. Pure, but for reading the files that are hashed.
+
+    With `registry`, the bases are pulled; without, they are built offline. `given` maps keys to references
+    that are used as they are.
+    """
+    planner = _Planner(_sources(airflow), registry, database, given or {}, airflow)
+    for key in keys:
+        planner.add(key)
+    return planner.recipes
+
+
+@dataclass
+class _Planner:
+    sources: dict[str, Source]
+    registry: bool
+    database: DatabaseKind
+    given: dict[str, str]
+    airflow: str
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+
+    def add(self, key: str) -> Recipe:
+        if key not in self.recipes:
+            recipe = self._recipe(key)
+            self.recipes[key] = recipe
+        return self.recipes[key]
+
+    def _pulled(self, key: str) -> str | None:
+        if key == "database" and self.database == "cockroachdb":
+            return COCKROACHDB
+        if not self.registry:
+            return None
+        return {"debian": DEBIAN, "airflow-base": f"apache/airflow:{self.airflow}-python3.11"}.get(key)
+
+    def _recipe(self, key: str) -> Recipe:
+        if key in self.given:
+            return Recipe(key, self.given[key], "given")
+        pulled = self._pulled(key)
+        if pulled:
+            return Recipe(key, pulled, "pulled")
+        source = self.sources[key]
+        below = self.add(source.base) if source.base else None
+        below_reference = below.reference if below else ""
+        arguments = dict(source.arguments)
+        tag = content_hash(source.inputs, below_reference, *sorted(f"{k}={v}" for k, v in arguments.items()))
+        return Recipe(
+            key=key,
+            reference=f"itest/{key}:{tag}",
+            how="built offline" if key in ("debian", "airflow-base") else "built",
+            context=source.context,
+            dockerfile=source.dockerfile,
+            base=source.base,
+            base_argument=source.base_argument,
+            arguments=arguments,
+        )

@@ -1,0 +1,109 @@
+"""What a session ran, counted at its sources: Airflow's own tables and the mocks' journals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.environment import Environment
+
+FILE = "report.json"
+LOG_BUCKET = "airflow-logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of one stack, or the sum of several. `deferrals` counts every time a task deferred itself."""
+
+    dag_runs: int = 0
+    tasks: int = 0
+    deferrals: int = 0
+    slack_messages: int = 0
+    proposals: int = 0
+    log_objects: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one stack ran, and on what."""
+
+    stack: str
+    tally: Tally
+    airflow: str
+    topology: str
+    database: str
+    base_image: str
+
+    def save(self, folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Report:
+        data = json.loads(path.read_text())
+        return cls(**{**data, "tally": Tally(**data["tally"])})
+
+
+def mocks_tally(env: Environment) -> Tally:
+    """What the mocks saw since they were last reset."""
+    return Tally(slack_messages=len(env.mocks.slack.messages()), proposals=len(env.mocks.ic.proposals()))
+
+
+def airflow_tally(env: Environment) -> Tally:
+    """What Airflow's tables and the log bucket hold."""
+    runs = [run for run in env.airflow.runs() if run["state"] in ("success", "failed")]
+    return Tally(
+        dag_runs=len(runs),
+        tasks=env.airflow.count("/dags/~/dagRuns/~/taskInstances", state=["success", "failed"]),
+        deferrals=env.airflow.count("/eventLogs", event="deferred"),
+        log_objects=len(env.mocks.s3.keys(LOG_BUCKET)),
+    )
+
+
+def make(env: Environment, earlier: Tally) -> Report:
+    """The report of `env`, with `earlier` counts of mocks that were reset since."""
+    return Report(
+        stack=env.stack,
+        tally=airflow_tally(env) + mocks_tally(env) + earlier,
+        airflow=env.topology.airflow,
+        topology=env.topology.name,
+        database=env.prepared.database_name,
+        base_image=env.prepared.base_image,
+    )
+
+
+def show(reports: Iterable[Report], console: Console) -> None:
+    """Print the table at the end of a session; several stacks are added up."""
+    found = list(reports)
+    if not found:
+        return
+    tally = sum((r.tally for r in found), Tally())
+    table = Table(title="What ran in containers", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in asdict(tally).items():
+        table.add_row(LABELS[name], str(value))
+    for title, values in (
+        ("Airflow", {r.airflow for r in found}),
+        ("Database", {r.database for r in found}),
+        ("Base image", {r.base_image for r in found}),
+    ):
+        table.add_row(title, ", ".join(sorted(values)))
+    console.print(table)
+
+
+LABELS = {
+    "dag_runs": "DAG runs",
+    "tasks": "Tasks",
+    "deferrals": "Deferrals",
+    "slack_messages": "Slack messages",
+    "proposals": "Proposals",
+    "log_objects": "Log objects in S3",
+}

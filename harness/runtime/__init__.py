@@ -1,0 +1,1 @@
+"""Running a topology: the `Runtime` protocol and its backends."""

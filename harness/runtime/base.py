@@ -1,0 +1,71 @@
+"""What every backend offers to the rest of the harness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.topology import Service
+
+Report = Callable[[str, str], None]
+"""Called with (service, what just happened to it) while services start."""
+
+
+class StartError(RuntimeError):
+    """A service did not come up; the message has its state, its health and its last log lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A finished command: its exit code and its output, stdout and stderr together."""
+
+    exit_code: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A container's state: ``running``, ``exited``, ``paused``, ``missing``, …; its health; its exit code."""
+
+    status: str
+    health: str = ""
+    exit_code: int | None = None
+
+    def __str__(self) -> str:
+        code = f" (exit code {self.exit_code})" if self.status == "exited" else ""
+        return f"{self.status}{code}" + (f", {self.health}" if self.health else "")
+
+
+class Runtime(Protocol):
+    """One stack's containers, by service name."""
+
+    @property
+    def stack(self) -> str: ...
+
+    def start(self, services: Iterable[Service], report: Report) -> None:
+        """Start `services` in dependency order and wait until each is ready; raises `StartError`."""
+
+    def address(self, service: str, port: int) -> tuple[str, int]:
+        """Host and port at which the driver reaches a forwarded port of `service`; raises `KeyError`."""
+
+    def exec(self, service: str, command: list[str]) -> Executed: ...
+
+    def logs(self, service: str, tail: int | None = None) -> str: ...
+
+    def signal(self, service: str, signal: str) -> None:
+        """Send a signal, such as ``SIGUSR1``, to the main process of `service`."""
+
+    def kill(self, service: str) -> None: ...
+
+    def stop(self, service: str) -> None: ...
+
+    def pause(self, service: str) -> None: ...
+
+    def unpause(self, service: str) -> None: ...
+
+    def states(self) -> dict[str, State]:
+        """The state of each service of the topology; ``missing`` for one without a container."""
+
+    def remove(self) -> None:
+        """End and remove every container, network and volume of the stack. May be called repeatedly."""

@@ -1,0 +1,1 @@
+"""One small file per container kind: factories that return services and pods."""

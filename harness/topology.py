@@ -1,0 +1,201 @@
+"""What a mirror consists of, as frozen data. No I/O happens here.
+
+A `Topology` is lowered by `harness.compose` to a compose file and by `harness.runtime` to containers; both
+read the same fields. Text fields may hold placeholders ``${NAME}`` (upper case), which each stack fills with
+its own `settings` (names, keys, tokens): so no secret is ever part of a topology or of a committed file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+CONTENT_DIR = "/opt/airflow/content"
+"""Where every pod keeps the synced content; Airflow's dags and plugins folders lie below it."""
+
+SHARED_DIR = "/opt/itest"
+"""Where the mocks put what the pods need to meet them: the stack's CA certificate and `ic-admin`."""
+
+PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+
+Condition = Literal["started", "healthy", "completed"]
+
+
+class TopologyError(ValueError):
+    """A topology that cannot be started; the message names the service and the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume of the stack at a path in the container."""
+
+    volume: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """Readiness, defined once: ready when `command`, run in the container, exits 0.
+
+    The harness runs it itself every half second while it waits for a boot; the engine runs it every
+    `interval` seconds afterwards. Times are seconds.
+    """
+
+    command: tuple[str, ...]
+    interval: int = 30
+    timeout: int = 10
+    retries: int = 5
+    boot_deadline: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Start only when `service` has reached `condition`."""
+
+    service: str
+    condition: Condition = "healthy"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One container. `image` is a key of the table in `harness.images`.
+
+    `forwarded_ports` are reachable from the test driver through the gateway; `published_ports` are bound on
+    the host at ephemeral ports, and only a service on the edge network (`edge`) can have them.
+    `fixed_address` gives the container the stack's one known address, at which it serves DNS to the pods
+    (`guarded` services ask it for every name that the engine does not know).
+    """
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    aliases: tuple[str, ...] = ()
+    healthcheck: Healthcheck | None = None
+    after: tuple[After, ...] = ()
+    one_shot: bool = False
+    forwarded_ports: tuple[int, ...] = ()
+    published_ports: tuple[int, ...] = ()
+    edge: bool = False
+    fixed_address: bool = False
+    guarded: bool = False
+    stop_grace: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """An Airflow component as production runs it: init syncer, main container, syncer sidecar, own volume."""
+
+    main: Service
+    syncer_environment: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.main.name
+
+    @property
+    def init_name(self) -> str:
+        return f"{self.name}-init"
+
+    @property
+    def syncer_name(self) -> str:
+        return f"{self.name}-syncer"
+
+    def services(self) -> tuple[Service, Service, Service]:
+        """Lower to (init syncer, main, sidecar)."""
+        content = Mount(f"{self.name}-content", CONTENT_DIR)
+        init = Service(
+            name=self.init_name,
+            image="syncer",
+            command=("once",),
+            environment=self.syncer_environment,
+            mounts=(content,),
+            after=(After("git-origin"), After("mocks")),
+            one_shot=True,
+            guarded=True,
+        )
+        sidecar = Service(
+            name=self.syncer_name,
+            image="syncer",
+            command=("run",),
+            environment=self.syncer_environment,
+            mounts=(content,),
+            healthcheck=Healthcheck(("content-syncer", "healthcheck")),
+            after=(After(self.init_name, "completed"),),
+            guarded=True,
+        )
+        main = Service(
+            **{
+                **{name: getattr(self.main, name) for name in Service.__slots__},
+                "mounts": (*self.main.mounts, content),
+                "after": (*self.main.after, After(self.init_name, "completed")),
+                "guarded": True,
+            }
+        )
+        return init, main, sidecar
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Everything one stack runs. `airflow` is the version that the pods' API follows, such as ``3.3.2``."""
+
+    name: str
+    airflow: str
+    infrastructure: tuple[Service, ...]
+    pods: tuple[Pod, ...]
+
+    def __post_init__(self) -> None:
+        seen: dict[str, Service] = {}
+        for service in self.services():
+            if service.name in seen:
+                raise TopologyError(f"topology {self.name}: two services are called {service.name}")
+            if service.published_ports and not service.edge:
+                raise TopologyError(
+                    f"{self.name}: {service.name} publishes host ports without being on the edge network"
+                )
+            seen[service.name] = service
+        for service in self.services():
+            for dependency in service.after:
+                self._check_dependency(service, dependency, seen)
+
+    def _check_dependency(self, service: Service, dependency: After, seen: dict[str, Service]) -> None:
+        target = seen.get(dependency.service)
+        where = f"topology {self.name}: {service.name} waits for {dependency.service}"
+        if target is None:
+            raise TopologyError(f"{where}, which does not exist")
+        if dependency.condition == "healthy" and target.healthcheck is None:
+            raise TopologyError(f"{where} to be healthy, which has no healthcheck")
+        if dependency.condition == "completed" and not target.one_shot:
+            raise TopologyError(f"{where} to complete, which is not a one-shot service")
+
+    def services(self) -> tuple[Service, ...]:
+        """All services: infrastructure first, then each pod's init syncer, main container and sidecar."""
+        return self.infrastructure + tuple(s for pod in self.pods for s in pod.services())
+
+    def service(self, name: str) -> Service:
+        """The service of that name; raises `KeyError` naming those that exist."""
+        for service in self.services():
+            if service.name == name:
+                return service
+        raise KeyError(f"no service {name!r}; this topology has {', '.join(s.name for s in self.services())}")
+
+    def volumes(self) -> tuple[str, ...]:
+        """Names of the stack's volumes, each once, in order of first use."""
+        return tuple(dict.fromkeys(m.volume for s in self.services() for m in s.mounts))
+
+    def images(self) -> tuple[str, ...]:
+        """Keys of the images that the topology needs, each once."""
+        return tuple(dict.fromkeys(s.image for s in self.services()))
+
+    def settings(self) -> tuple[str, ...]:
+        """Names of the placeholders that a stack must fill, sorted."""
+        texts = [t for s in self.services() for t in (*s.command, *s.environment.values(), *s.aliases)]
+        return tuple(sorted({name for text in texts for name in PLACEHOLDER.findall(text)}))
+
+
+def fill(text: str, settings: dict[str, str]) -> str:
+    """`text` with each ``${NAME}`` replaced; raises `KeyError` for a name that `settings` lacks."""
+    return PLACEHOLDER.sub(lambda match: settings[match.group(1)], text)
