@@ -126,16 +126,21 @@ class Content:
             Path(index.name).unlink()
             env = {"GIT_INDEX_FILE": index.name}
             self._git("read-tree", BRANCH, env=env)
-            for path, text in changes.items():
-                full = f"{SUBPATH}/{path}"
-                if text is None:
-                    self._git("update-index", "--force-remove", full, env=env)
-                else:
-                    blob = self._git("hash-object", "-w", "--stdin", input=text)
-                    self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{full}", env=env)
+            self._git("update-index", "--index-info", env=env, input=self._index_lines(changes))
             tree = self._git("write-tree", env=env)
             Path(index.name).touch()
         return self._push_tree(tree, message)
+
+    def _index_lines(self, changes: Mapping[str, str | None]) -> str:
+        """The changes as git's index takes them: mode, object, path; mode 0 removes."""
+        lines = []
+        for path, text in changes.items():
+            if text is None:
+                lines.append(f"0 {'0' * 40}\t{SUBPATH}/{path}\n")
+            else:
+                blob = self._git("hash-object", "-w", "--stdin", input=text)
+                lines.append(f"100644 {blob}\t{SUBPATH}/{path}\n")
+        return "".join(lines)
 
     def _under_subpath(self, tree: str) -> str:
         return self._git("mktree", input=f"040000 tree {tree}\t{SUBPATH}\n")

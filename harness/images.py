@@ -69,14 +69,19 @@ def _sources(airflow: str) -> dict[str, Source]:
         "airflow-base": Source(
             "airflow-image/base/Dockerfile",
             "airflow-image",
-            ("airflow-image/base", locks),
+            ("airflow-image/base", "airflow-image/locks/tools.txt", locks),
             base_argument="DEBIAN_IMAGE",
             arguments=version,
         ),
         "airflow": Source(
             "airflow-image/Dockerfile",
             "airflow-image",
-            ("airflow-image/Dockerfile", "airflow-image/cockroachdb/src", locks),
+            (
+                "airflow-image/Dockerfile",
+                "airflow-image/cockroachdb/pyproject.toml",
+                "airflow-image/cockroachdb/src",
+                locks,
+            ),
             base="airflow-base",
             arguments=version,
         ),

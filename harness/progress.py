@@ -12,6 +12,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TaskID as RichTask
 
+DETAIL_WIDTH = 80
+
+
+def stderr_console() -> Console:
+    """Where progress goes; lines are not folded, so that a log keeps one line an event."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
 
 @dataclass
 class Step:
@@ -34,7 +41,7 @@ class Tracker:
 
     title: str
     total: int
-    console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    console: Console = field(default_factory=stderr_console)
     done: int = 0
     _progress: Progress | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -77,16 +84,16 @@ class Tracker:
 
     def update(self, step: Step, detail: str) -> None:
         if self._progress and step._task is not None:
-            self._progress.update(step._task, detail=detail[:100])
+            self._progress.update(step._task, detail=detail[:DETAIL_WIDTH])
         elif not self._progress:
-            self.console.print(f"  [dim]{step.title}: {detail}[/dim]")
+            self.console.print(f"  {step.title}: {detail[:DETAIL_WIDTH]}", style="dim", markup=False)
 
 
 class BootDisplay:
     """Shows services coming up: a live list of those still starting, and a line for each that is there."""
 
     def __init__(self, title: str, total: int, console: Console | None = None) -> None:
-        self._tracker = Tracker(title, total, console or Console(stderr=True, highlight=False))
+        self._tracker = Tracker(title, total, console or stderr_console())
         self._open: dict[str, ExitStack] = {}
         self._began = time.monotonic()
 
@@ -95,6 +102,8 @@ class BootDisplay:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        for stack in self._open.values():
+            stack.__exit__(kind, error, None)
         self._tracker.__exit__()
         took = time.monotonic() - self._began
         self._tracker.console.print(f"{'Failed' if error else 'Ready'} after {took:.1f} s")

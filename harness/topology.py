@@ -39,7 +39,7 @@ class Mount:
 class Healthcheck:
     """Readiness, defined once: ready when `command`, run in the container, exits 0.
 
-    The harness runs it itself every half second while it waits for a boot; the engine runs it every
+    The harness runs it itself every second while it waits for a boot; the engine runs it every
     `interval` seconds afterwards. Times are seconds.
     """
 

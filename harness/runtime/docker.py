@@ -30,6 +30,8 @@ START_WORKERS = 16
 ONE_SHOT_DEADLINE = 180
 """Seconds for a one-shot service (init syncer, migration) on a busy machine."""
 LOG_TAIL = 25
+BOOT_LOOK_EVERY = 1.0
+"""Seconds. Every look starts a process in the container, on the cores that the boot needs itself."""
 NANOSECONDS = 1_000_000_000
 
 
@@ -94,9 +96,10 @@ class DockerRuntime:
             report(service.name, "started")
 
     def _create_and_start(self, service: Service) -> Container:
-        made = DockerContainer(
-            self._references[service.image], name=self._name(service.name), **self._options(service)
-        )
+        made = DockerContainer(self._references[service.image], name=self._name(service.name))
+        made.with_kwargs(**self._options(service))
+        if service.command:
+            made.with_command([fill(part, self._settings) for part in service.command])
         for port in service.published_ports:
             made.with_exposed_ports(port)
         for mount in service.mounts:
@@ -122,7 +125,6 @@ class DockerRuntime:
             ipv4_address=self._dns_address if service.fixed_address else None,
         )
         options: dict[str, Any] = {
-            "command": [fill(part, self._settings) for part in service.command] or None,
             "hostname": service.name,
             "network": network,
             "networking_config": {network: endpoint},
@@ -144,20 +146,26 @@ class DockerRuntime:
                 self._close_way_out(self._container(service.name))
 
     def _close_way_out(self, container: Container) -> None:
-        """Make calls to foreign addresses fail at once. A one-shot that has ended already needs it no more."""
+        """Make calls to foreign addresses fail at once, by a short-lived helper in the container's network.
+
+        A one-shot that has ended already needs it no more.
+        """
         try:
-            done = container.exec_run(
-                ["python3", "-S", "-c", DROP_DEFAULT_ROUTE], user="root", privileged=True
+            self._client.containers.run(
+                self._references["syncer"],
+                entrypoint=["python3", "-S", "-c"],
+                command=[DROP_DEFAULT_ROUTE],
+                network_mode=f"container:{container.id}",
+                user="0",
+                cap_drop=["ALL"],
+                cap_add=["NET_ADMIN"],
+                labels=self._owner.labels(self._stack),
+                remove=True,
             )
-        except APIError:
+        except APIError as error:
             container.reload()
             if container.status == "running":
-                raise
-            return
-        if done.exit_code not in (0, None):
-            container.reload()
-            if container.status == "running":
-                raise StartError(f"cannot close the way out of {container.name}: {_text(done.output)}")
+                raise StartError(f"cannot close the way out of {container.name}: {error}") from error
 
     def _await_completion(self, service: Service, container: Container) -> None:
         try:
@@ -181,7 +189,7 @@ class DockerRuntime:
             return last.exit_code == 0
 
         try:
-            eventually(look, f"{service.name} to be ready", check.boot_deadline, interval=0.5)
+            eventually(look, f"{service.name} to be ready", check.boot_deadline, interval=BOOT_LOOK_EVERY)
         except WaitTimeout as error:
             said = last.output.strip().splitlines()[-1:] or ["nothing"]
             raise StartError(
@@ -249,7 +257,7 @@ class DockerRuntime:
         listed = self._client.containers.list(
             all=True, filters={"label": f"{RUN}={self._stack}"}, ignore_removed=True
         )
-        found = {c.labels[SERVICE]: c.attrs["State"] for c in listed}
+        found = {c.labels[SERVICE]: c.attrs["State"] for c in listed if SERVICE in c.labels}
         return {
             service.name: State(
                 found[service.name]["Status"],

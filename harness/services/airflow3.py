@@ -88,7 +88,8 @@ def _component(
 
 
 def _python(code: str) -> tuple[str, ...]:
-    return ("python", "-c", code)
+    """A probe that needs the standard library only; without `site` it starts several times as fast."""
+    return ("python", "-E", "-S", "-c", code)
 
 
 def _beats(component: str) -> Healthcheck:
@@ -161,5 +162,5 @@ def worker(number: int = 1) -> Pod:
     return _component(
         f"worker-{number}",
         ("airflow", "celery", "worker", *flags),
-        Healthcheck(_python(ping), interval=60, timeout=20),
+        Healthcheck(("python", "-c", ping), interval=60, timeout=20),
     )

@@ -1,0 +1,64 @@
+# Every target is one step that people and the pipeline run alike. `make help` lists them.
+SHELL := /bin/bash
+ITEST := scripts/itest
+PYTHON := .venv/bin/python
+JUNIT := .itest/junit
+PYTEST := $(PYTHON) -m pytest
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+bootstrap: ## an engine and the Python environment, where they are missing
+	scripts/bootstrap
+
+.PHONY: python
+python:
+	@scripts/bootstrap python
+
+itest: ## boot the mirror and run the integration tests on it (the main job)
+	$(ITEST) run
+
+test: lint types unit image-test itest ## everything but the slow tests
+
+test-slow: ## the tests that take minutes each
+	$(ITEST) run --slow
+
+lint: python ## style, imports, generated files, the pipeline's schema
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	.venv/bin/itest compose --check
+	scripts/check-hygiene
+
+format: python ## let ruff correct what it can
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+types: python ## mypy, strict
+	.venv/bin/mypy
+
+unit: python ## tests that need no engine
+	$(PYTEST) -n auto --junitxml=$(JUNIT)/unit.xml tests/unit tests/content/pure syncer/tests
+
+images: ## build or pull every image
+	$(ITEST) images
+
+image-test: ## tests of content and CockroachDB support inside the Airflow image
+	$(ITEST) image-test
+
+up: ## a mirror to look at, from its compose file (CONTENT_REV=..., AIRFLOW_IMAGE=...)
+	$(ITEST) up
+
+down: ## remove what `make up` started
+	$(ITEST) down
+
+compose: python ## regenerate compose/*.yaml
+	.venv/bin/itest compose
+
+doctor: ## engine, images, database, registry
+	$(ITEST) doctor
+
+.PHONY: help bootstrap itest test test-slow lint format types unit images image-test up down compose doctor

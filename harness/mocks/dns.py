@@ -1,0 +1,63 @@
+"""The egress guard's ear: a DNS server that knows no name and journals each one asked for.
+
+The engine's resolver answers the stack's own names and forwards the rest here, from within the asking pod.
+"""
+
+from dnslib import QTYPE, RCODE, DNSRecord  # type: ignore[import-untyped]
+from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer  # type: ignore[import-untyped]
+
+from harness.mocks.journal import Event, Journal
+from harness.mocks.pods import PodNames
+
+
+class Refusal(BaseResolver):  # type: ignore[misc]
+    """Answers NXDOMAIN to everything.
+
+    Reverse lookups are not journaled: they reach out to nobody, and naming the asking pod would make another one.
+    """
+
+    def __init__(self, journal: Journal, pods: PodNames) -> None:
+        self._journal = journal
+        self._pods = pods
+
+    def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
+        """The answer to one question, after it is in the journal."""
+        record_type = str(QTYPE.get(request.q.qtype, request.q.qtype))
+        client = str(handler.client_address[0])
+        if record_type != "PTR":
+            self._journal.append(
+                Event(
+                    kind="dns",
+                    service="dns",
+                    method=record_type,
+                    host=str(request.q.qname).rstrip(".").lower(),
+                    client=client,
+                    pod=self._pods.name(client),
+                    status=RCODE.NXDOMAIN,
+                    unmocked=True,
+                )
+            )
+        reply = request.reply()
+        reply.header.rcode = RCODE.NXDOMAIN
+        return reply
+
+
+class DnsListener:
+    """The responder on UDP and TCP at one port; port 0 takes a free one for both."""
+
+    def __init__(self, address: str, port: int, resolver: Refusal) -> None:
+        quiet = DNSLogger("error", prefix=False)
+        self._udp = DNSServer(resolver, address=address, port=port, logger=quiet)
+        self.port: int = self._udp.server.server_address[1]
+        self._tcp = DNSServer(resolver, address=address, port=self.port, logger=quiet, tcp=True)
+
+    def start(self) -> None:
+        """Answer from now on, on two threads."""
+        self._udp.start_thread()
+        self._tcp.start_thread()
+
+    def stop(self) -> None:
+        """Stop answering and close the sockets."""
+        for server in (self._udp, self._tcp):
+            server.stop()
+            server.server.server_close()

@@ -1,0 +1,64 @@
+"""An in-memory backend: containers that are only states. For tests of what stands on `Runtime`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from harness.runtime.base import Executed, Report, State
+from harness.topology import Service
+
+
+class FakeRuntime:
+    """Starts services in dependency order without any engine. `answer` plays the commands run by `exec`."""
+
+    def __init__(
+        self,
+        stack: str = "fake",
+        answer: Callable[[str, list[str]], Executed] = lambda service, command: Executed(0, ""),
+    ) -> None:
+        self._stack = stack
+        self._answer = answer
+        self._states: dict[str, State] = {}
+        self.signals: list[tuple[str, str]] = []
+
+    @property
+    def stack(self) -> str:
+        return self._stack
+
+    def start(self, services: Iterable[Service], report: Report) -> None:
+        for service in services:
+            report(service.name, "starting")
+            self._states[service.name] = (
+                State("exited", exit_code=0) if service.one_shot else State("running")
+            )
+            report(service.name, "completed" if service.one_shot else "ready")
+
+    def address(self, service: str, port: int) -> tuple[str, int]:
+        return "127.0.0.1", port
+
+    def exec(self, service: str, command: list[str]) -> Executed:
+        return self._answer(service, command)
+
+    def logs(self, service: str, tail: int | None = None) -> str:
+        return ""
+
+    def signal(self, service: str, signal: str) -> None:
+        self.signals.append((service, signal))
+
+    def kill(self, service: str) -> None:
+        self._states[service] = State("exited", exit_code=137)
+
+    def stop(self, service: str) -> None:
+        self._states[service] = State("exited", exit_code=0)
+
+    def pause(self, service: str) -> None:
+        self._states[service] = State("paused")
+
+    def unpause(self, service: str) -> None:
+        self._states[service] = State("running")
+
+    def states(self) -> dict[str, State]:
+        return dict(self._states)
+
+    def remove(self) -> None:
+        self._states.clear()

@@ -1,0 +1,138 @@
+"""The mirror itself: every pod serves one revision, pushes arrive everywhere, and nothing gets out."""
+
+import pytest
+
+from harness.environment import Environment
+from harness.mocks.readers import S3Reader
+
+PROBE = """
+import socket
+import time
+import urllib.request
+
+from airflow.sdk import dag, task
+
+
+@dag(schedule=None)
+def egress_probe():
+    @task
+    def reach(url):
+        began = time.monotonic()
+        try:
+            urllib.request.urlopen(url, timeout=20)
+        except OSError as error:
+            return {"error": str(error), "seconds": time.monotonic() - began}
+        return {"error": None}
+
+    reach.expand(url=["https://registry.example.com/x", "http://1.1.1.1/"])
+
+
+egress_probe()
+"""
+
+PRINTS_WORD = """
+from airflow.sdk import dag, task
+from dfinity.word import WORD
+
+
+@dag(schedule=None)
+def prints_word():
+    @task
+    def say():
+        print("the word is", WORD)
+        return WORD
+
+    say()
+
+
+prints_word()
+"""
+
+
+def test_every_pod_serves_the_pushed_revision(env: Environment) -> None:
+    served = env.content.pods()
+    assert set(served) == {"api-server", "scheduler", "dag-processor", "triggerer", "worker-1"}
+    assert {pod.revision for pod in served.values()} == {env.content.revision}
+    assert not [pod for pod in served.values() if pod.last_error]
+
+
+def test_all_components_are_healthy_and_all_dags_load(env: Environment) -> None:
+    health = env.airflow.health()
+    assert {name: part["status"] for name, part in health.items() if part["status"]} == {
+        "metadatabase": "healthy",
+        "scheduler": "healthy",
+        "triggerer": "healthy",
+        "dag_processor": "healthy",
+    }
+    assert env.airflow.import_errors() == {}
+
+
+@pytest.mark.usefixtures("restored_content")
+def test_a_pushed_change_reaches_every_pod_and_runs(env: Environment, s3: S3Reader) -> None:
+    files = {"dags/prints_word.py": PRINTS_WORD, "shared/dfinity/word.py": "WORD = 'first'\n"}
+    revision = env.content.push_changes(files)
+    env.content.poke()
+    env.content.wait_until_served(revision)
+    run = env.airflow.trigger("prints_word")
+    run.wait(timeout=90)
+    assert run.xcom("say") == "first"
+    assert "the word is first" in run.logs("say")
+    assert any("prints_word" in key for key in s3.keys("airflow-logs"))
+
+    revision = env.content.push_changes({"shared/dfinity/word.py": "WORD = 'second'\n"})
+    env.content.poke()
+    env.content.wait_until_served(revision)
+    again = env.airflow.trigger("prints_word")
+    again.wait(timeout=90)
+    assert again.xcom("say") == "second"
+
+
+@pytest.mark.usefixtures("restored_content")
+def test_what_a_push_deletes_is_gone_from_every_pod(env: Environment) -> None:
+    for changes in ({"dags/short_lived.py": "x = 1\n"}, {"dags/short_lived.py": None}):
+        revision = env.content.push_changes(changes)
+        env.content.poke()
+        env.content.wait_until_served(revision)
+        there = {
+            pod.name: env.runtime.exec(pod.name, ["test", "-e", "/opt/airflow/dags/short_lived.py"]).exit_code
+            == 0
+            for pod in env.topology.pods
+        }
+        expected = changes["dags/short_lived.py"] is not None
+        assert set(there.values()) == {expected}, there
+
+
+@pytest.mark.usefixtures("restored_content")
+def test_calls_out_of_the_stack_are_refused_at_once_and_named(env: Environment) -> None:
+    revision = env.content.push_changes({"dags/egress_probe.py": PROBE})
+    env.content.poke()
+    env.content.wait_until_served(revision)
+    run = env.airflow.trigger("egress_probe")
+    run.wait(timeout=90)
+    for index in (0, 1):
+        outcome = run.xcom("reach", map_index=index)
+        assert outcome["error"], outcome
+    tried = {(attempt.pod, attempt.host) for attempt in env.mocks.egress()}
+    assert ("worker-1", "registry.example.com") in tried
+
+
+def test_no_pod_has_a_route_out(env: Environment) -> None:
+    for service in env.topology.services():
+        if service.guarded and not service.one_shot:
+            routes = env.runtime.exec(service.name, ["cat", "/proc/net/route"]).output.splitlines()[1:]
+            assert [line for line in routes if line.split()[1] == "00000000"] == [], service.name
+
+
+def test_pods_run_unprivileged(env: Environment) -> None:
+    for pod in env.topology.pods:
+        for name in (pod.name, pod.syncer_name):
+            assert env.runtime.exec(name, ["id", "-u"]).output.strip() == "50000", name
+            capabilities = env.runtime.exec(name, ["grep", "CapEff", "/proc/self/status"]).output.split()[1]
+            assert int(capabilities, 16) == 0, name
+
+
+def test_no_secret_of_the_stack_is_in_a_log(env: Environment) -> None:
+    for service in env.topology.services():
+        log = env.runtime.logs(service.name)
+        for secret in env.settings.secrets:
+            assert secret not in log, service.name

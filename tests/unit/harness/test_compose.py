@@ -1,0 +1,87 @@
+"""The compose file says all that the topology says."""
+
+import dataclasses
+import inspect
+import re
+
+import pytest
+import yaml
+
+from harness import compose
+from harness.catalog import TOPOLOGIES
+from harness.compose import render, to_compose, variables
+from harness.runtime import docker
+from harness.topology import Healthcheck, Mount, Pod, Service, Topology
+
+FULL = Service(
+    name="a",
+    image="some-image",
+    command=("run", "$HOME", "${ITEST_TOKEN}"),
+    environment={"KEY": "${ITEST_TOKEN}"},
+    mounts=(Mount("v", "/v", read_only=True),),
+    aliases=("a.example.org",),
+    healthcheck=Healthcheck(("true",)),
+    published_ports=(80,),
+    edge=True,
+    fixed_address=True,
+    guarded=True,
+    stop_grace=7,
+)
+
+
+@pytest.mark.parametrize("translator", [compose, docker])
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Service)])
+def test_every_field_of_a_service_is_handled_by_both_translators(translator: object, field: str) -> None:
+    if field == "forwarded_ports":
+        pytest.skip("forwarded ports become the gateway's forwards, which both translate")
+    if field == "one_shot" and translator is compose:
+        pytest.skip("compose expresses it by the conditions of those that wait")
+    assert re.search(rf"\.{field}\b", inspect.getsource(translator))  # type: ignore[arg-type]
+
+
+def test_a_service_is_translated_whole() -> None:
+    made = to_compose(Topology("t", "3.3.2", (FULL,), ()))["services"]["a"]
+    assert made["image"] == "${ITEST_IMAGE_SOME_IMAGE:?start this with make up}"
+    assert made["command"] == ["run", "$$HOME", "${ITEST_TOKEN:?start this with make up}"]
+    assert made["environment"] == {"KEY": "${ITEST_TOKEN:?start this with make up}"}
+    assert made["volumes"] == ["v:/v:ro"]
+    assert made["networks"]["stack"]["aliases"] == ["a.example.org"]
+    assert made["networks"]["stack"]["ipv4_address"].startswith("${ITEST_DNS_ADDRESS")
+    assert "edge" in made["networks"]
+    assert made["ports"] == ["127.0.0.1::80"]
+    assert made["dns"]
+    assert made["stop_grace_period"] == "7s"
+    assert made["cap_drop"] == ["ALL"]
+
+
+def test_all_variables_are_known_by_name() -> None:
+    made = Topology("t", "3.3.2", (FULL,), ())
+    text = render(made, "stand-in")
+    for name in variables(made):
+        assert f"${{{name}:?" in text
+
+
+def test_no_secret_and_no_fixed_host_port_is_in_the_generated_files() -> None:
+    for build in TOPOLOGIES.values():
+        for service in yaml.safe_load(render(build("stand-in"), "stand-in"))["services"].values():
+            for port in service.get("ports", ()):
+                assert port.startswith("127.0.0.1::")
+            for name, value in service.get("environment", {}).items():
+                if name.endswith(("_KEY", "_SECRET", "_TOKEN", "_PASSWORD")):
+                    assert value.startswith("${ITEST_"), name
+
+
+def test_a_pod_waits_for_its_init_syncer() -> None:
+    made = to_compose(
+        Topology(
+            "t",
+            "3.3.2",
+            (
+                Service("git-origin", "g", healthcheck=Healthcheck(("true",))),
+                Service("mocks", "m", healthcheck=Healthcheck(("true",))),
+            ),
+            (Pod(Service("worker-1", "airflow"), {}),),
+        )
+    )
+    waits = made["services"]["worker-1"]["depends_on"]
+    assert waits == {"worker-1-init": {"condition": "service_completed_successfully"}}
