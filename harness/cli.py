@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--content-rev", default=os.environ.get("CONTENT_REV"), help="content at this revision")
     up.set_defaults(run=_up)
 
+    push = commands.add_parser("push", parents=[common], help="give the mirror of `up` new content")
+    push.add_argument("--content-rev", help="content at this revision instead of the working tree's")
+    push.set_defaults(run=_push)
+
     down = commands.add_parser("down", help="remove the mirror that `up` started")
     down.add_argument("--stale", action="store_true", help="instead: what dead test runs left behind")
     down.set_defaults(run=_down)
@@ -127,11 +132,16 @@ def _run(arguments: argparse.Namespace) -> int:
         *database,
         *arguments.pytest,
     ]
-    process = subprocess.Popen(command, cwd=ROOT)
+    return _wait_for(subprocess.Popen(command, cwd=ROOT))
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the tests; when this command is told to end, let them remove their stack first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return process.wait()
     except KeyboardInterrupt:
-        # The terminal's Ctrl-C reached pytest too, which now removes its stack.
+        process.send_signal(signal.SIGTERM)
         process.wait()
         raise
 
@@ -148,6 +158,17 @@ def _up(arguments: argparse.Namespace) -> int:
     console.print(f"Airflow: http://{host}:{port}")
     console.print(f"Login:   admin / {env.settings.placeholders['ITEST_ADMIN_PASSWORD']}")
     console.print("Remove it with: make down")
+    env.close()
+    return 0
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    env = compose_stack.attach(prepare.decide(_options(arguments)))
+    source = at_revision(arguments.content_rev) if arguments.content_rev else working_tree
+    revision = source(env.content)
+    env.content.poke()
+    env.content.wait_until_served(revision)
+    print(f"every pod serves {revision}")
     env.close()
     return 0
 

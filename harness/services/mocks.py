@@ -27,4 +27,5 @@ def mocks() -> Service:
         healthcheck=Healthcheck(("python3", "-c", ask)),
         forwarded_ports=(CONTROL_PORT,),
         fixed_address=True,
+        guarded=True,
     )
