@@ -22,7 +22,9 @@ itest: ## boot the mirror and run the integration tests on it (the main job)
 
 test: lint types unit image-test itest ## everything but the slow tests
 
-test-slow: ## the tests that take minutes each
+test-slow: python ## the tests that take minutes each
+	$(PYTEST) -m slow syncer/tests
+	$(ITEST) image-test --slow
 	$(ITEST) run --slow
 
 lint: python ## style, imports, generated files, the pipeline's schema
@@ -41,12 +43,12 @@ types: python ## mypy, strict
 	.venv/bin/mypy
 
 unit: python ## tests that need no engine
-	$(PYTEST) -n auto --junitxml=$(JUNIT)/unit.xml tests/unit tests/content/pure syncer/tests
+	$(PYTEST) -n auto -m "not slow" --junitxml=$(JUNIT)/unit.xml tests/unit tests/content/pure syncer/tests
 
 images: ## build or pull every image
 	$(ITEST) images
 
-image-test: ## tests of content and CockroachDB support inside the Airflow image
+image-test: ## tests of the image, and of content and CockroachDB support inside it
 	$(ITEST) image-test
 
 up: ## a mirror to look at, from its compose file (CONTENT_REV=..., AIRFLOW_IMAGE=...)

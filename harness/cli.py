@@ -22,7 +22,7 @@ from harness.content import ContentError
 from harness.engine import EngineError
 from harness.environment import at_revision, working_tree
 from harness.images import DATABASE_KINDS, ImageError
-from harness.paths import LAST, ROOT
+from harness.paths import LAST, ROOT, STATE
 from harness.prepare import OptionError, Options
 from harness.runtime.base import StartError
 from harness.runtime.sweep import sweep_stale
@@ -99,6 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     images = commands.add_parser("images", parents=[common], help="build or pull all images")
     images.set_defaults(run=_images)
 
+    image_test = commands.add_parser(
+        "image-test",
+        parents=[common],
+        help="test the Airflow image, and content and CockroachDB support in it",
+    )
+    image_test.add_argument("--slow", action="store_true", help="the slow tests instead of the others")
+    image_test.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    image_test.set_defaults(run=_image_test)
+
     examine = commands.add_parser("doctor", parents=[common], help="what this machine has")
     examine.add_argument("--json", action="store_true", help="for scripts")
     examine.set_defaults(run=_doctor)
@@ -118,18 +127,26 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    shutil.rmtree(LAST, ignore_errors=True)
+    return _pytest(arguments, "tests/itest", LAST / "junit.xml")
+
+
+def _image_test(arguments: argparse.Namespace) -> int:
+    return _pytest(arguments, "airflow-image/tests", STATE / "junit" / "image.xml")
+
+
+def _pytest(arguments: argparse.Namespace, folder: str, junit: Path) -> int:
+    """Run the tests below `folder` in a process of their own, once all images are there."""
     options = _options(arguments)
     prepare.obtain(prepare.decide(options))
-    shutil.rmtree(LAST, ignore_errors=True)
-    LAST.mkdir(parents=True)
-    database = ["--require-cockroachdb"] if arguments.require_cockroachdb else []
+    junit.parent.mkdir(parents=True, exist_ok=True)
     command = [
-        *(sys.executable, "-m", "pytest", "tests/itest"),
+        *(sys.executable, "-m", "pytest", folder),
         *("-m", "slow" if arguments.slow else "not slow"),
-        f"--junitxml={LAST / 'junit.xml'}",
+        f"--junitxml={junit}",
         f"--topology={options.topology}",
         f"--registry={options.registry}",
-        *database,
+        *(["--require-cockroachdb"] if arguments.require_cockroachdb else []),
         *arguments.pytest,
     ]
     return _wait_for(subprocess.Popen(command, cwd=ROOT))

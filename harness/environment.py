@@ -94,9 +94,11 @@ class Environment:
         try:
             return cls._boot(prepared, runtime, settings, history, content)
         except BaseException:
-            save_logs(runtime, folder / "logs", settings.secrets)
-            runtime.remove()
-            history.close()
+            try:
+                save_logs(runtime, folder / "logs", settings.secrets)
+            finally:
+                runtime.remove()
+                history.close()
             raise
 
     @classmethod
@@ -119,9 +121,13 @@ class Environment:
 
             runtime.start(first, report)
             env = cls(prepared, runtime, settings, history)
-            content(env.content)
-            runtime.start(rest, report)
-        seeding.seed(env.airflow, settings)
+            try:
+                content(env.content)
+                runtime.start(rest, report)
+                seeding.seed(env.airflow, settings)
+            except BaseException:
+                env.close()
+                raise
         return env
 
     @classmethod

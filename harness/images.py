@@ -69,7 +69,7 @@ def _sources(airflow: str) -> dict[str, Source]:
         "airflow-base": Source(
             "airflow-image/base/Dockerfile",
             "airflow-image",
-            ("airflow-image/base", "airflow-image/locks/tools.txt", locks),
+            ("airflow-image/.dockerignore", "airflow-image/base", "airflow-image/locks/tools.txt", locks),
             base_argument="DEBIAN_IMAGE",
             arguments=version,
         ),
@@ -77,6 +77,7 @@ def _sources(airflow: str) -> dict[str, Source]:
             "airflow-image/Dockerfile",
             "airflow-image",
             (
+                "airflow-image/.dockerignore",
                 "airflow-image/Dockerfile",
                 "airflow-image/cockroachdb/pyproject.toml",
                 "airflow-image/cockroachdb/src",
@@ -84,6 +85,12 @@ def _sources(airflow: str) -> dict[str, Source]:
             ),
             base="airflow-base",
             arguments=version,
+        ),
+        "airflow-tests": Source(
+            "airflow-image/tests/Dockerfile",
+            "airflow-image",
+            ("airflow-image/tests/Dockerfile", "airflow-image/locks/tests.txt"),
+            base="airflow",
         ),
         "syncer": Source("syncer/Dockerfile", "syncer", ("syncer/Dockerfile", "syncer/content_syncer")),
         "mocks": Source(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from harness import builder, engine, images, registry
@@ -56,6 +56,7 @@ def _check(option: str, value: object, allowed: tuple[str, ...]) -> None:
 class Prepared:
     """What is decided: `recipes` hold every image with how it is obtained."""
 
+    options: Options
     topology: Topology
     database: DatabaseKind
     registry: bool
@@ -93,7 +94,16 @@ def decide(options: Options) -> Prepared:
     kind = _database(options.database, reachable)
     topology = TOPOLOGIES[options.topology](kind)
     recipes = images.plan(topology.images(), registry=reachable, database=kind, given=options.given)
-    return Prepared(topology, kind, reachable, recipes)
+    return Prepared(options, topology, kind, reachable, recipes)
+
+
+def with_images(prepared: Prepared, keys: tuple[str, ...]) -> Prepared:
+    """The same for the images `keys` instead of the topology's, and make sure that those are on the engine."""
+    recipes = images.plan(
+        keys, registry=prepared.registry, database=prepared.database, given=prepared.options.given
+    )
+    builder.obtain(recipes, keys)
+    return replace(prepared, recipes=recipes)
 
 
 def _database(asked: str, reachable: bool) -> DatabaseKind:

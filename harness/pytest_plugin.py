@@ -18,9 +18,15 @@ import pytest
 from rich.console import Console
 
 from harness import prepare, report
+from harness.content import ContentError
 from harness.environment import Environment
 from harness.mocks.readers import IcReader, S3Reader, SheetsReader, SlackReader
 from harness.paths import LAST
+from harness.progress import stderr_console
+from harness.runtime.base import StartError
+
+BOOT_FAILED = 3
+"""Pytest's own code for "internal error": no verdict about any test."""
 
 MIRROR = pytest.StashKey["Mirror"]()
 
@@ -67,16 +73,26 @@ def mirror(request: pytest.FixtureRequest) -> Iterator[Environment]:
     shutil.rmtree(own.folder / "logs", ignore_errors=True)
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        prepared = prepare.decide(options)
-        prepare.obtain(prepared)
-        Console(stderr=True, highlight=False).print(f"\n{prepared.banner()}")
-        own.environment = Environment.start(prepared, own.folder)
+        own.environment = _boot(options, own.folder)
     try:
         yield own.environment
         report.make(own.environment, own.earlier).save(own.folder)
     finally:
         own.environment.stop(own.folder)
         own.environment = None
+
+
+def _boot(options: prepare.Options, folder: Path) -> Environment:
+    """Boot the session's stack. Without one no test can run, so a failure ends the session, told once."""
+    prepared = prepare.decide(options)
+    prepare.obtain(prepared)
+    stderr_console().print(f"\n{prepared.banner()}")
+    try:
+        return Environment.start(prepared, folder)
+    except (StartError, ContentError) as error:
+        pytest.exit(
+            f"the mirror did not start: {error}\nFull logs: {folder / 'logs'}", returncode=BOOT_FAILED
+        )
 
 
 @pytest.fixture

@@ -40,14 +40,14 @@ class Healthcheck:
     """Readiness, defined once: ready when `command`, run in the container, exits 0.
 
     The harness runs it itself every second while it waits for a boot; the engine runs it every
-    `interval` seconds afterwards. Times are seconds.
+    `interval` seconds afterwards. Times are seconds; `boot_deadline` is for a machine that is busy with other things.
     """
 
     command: tuple[str, ...]
     interval: int = 30
     timeout: int = 10
     retries: int = 5
-    boot_deadline: int = 120
+    boot_deadline: int = 300
 
 
 @dataclass(frozen=True, slots=True)

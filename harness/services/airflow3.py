@@ -44,7 +44,10 @@ LEAN: dict[str, str] = {
     # Two cores: one API process, four task slots.
     "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
-    # No calls home, nothing imported that no test looks at.
+    # The entrypoint need not wait for the database and the broker, at seconds of imports a pod: a pod starts
+    # when its dependencies are ready.
+    "CONNECTION_CHECK_MAX_COUNT": "0",
+    # No calls home.
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
 

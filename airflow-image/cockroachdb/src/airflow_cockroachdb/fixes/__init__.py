@@ -1,0 +1,26 @@
+"""The fixes, one module for each concern. ``ALL`` lists them in the order of the README's table."""
+
+from __future__ import annotations
+
+from airflow_cockroachdb.fix import Fix
+from airflow_cockroachdb.fixes import (
+    as_postgresql,
+    async_engine,
+    celery_results,
+    compile_rules,
+    db_shell,
+    global_lock,
+    isolation,
+    ordering,
+)
+
+ALL: tuple[Fix, ...] = (
+    *async_engine.FIXES,
+    *isolation.FIXES,
+    *as_postgresql.FIXES,
+    *compile_rules.FIXES,
+    *ordering.FIXES,
+    *global_lock.FIXES,
+    *celery_results.FIXES,
+    *db_shell.FIXES,
+)

@@ -1,0 +1,82 @@
+"""READ COMMITTED for every connection, and conflicts that end a transaction count as a busy lock.
+
+Airflow is written for READ COMMITTED (PostgreSQL's default, and what it asks MySQL for). CockroachDB's
+default is SERIALIZABLE, where any statement and any COMMIT may fail with SQLSTATE 40001 and be the
+client's to repeat, which most of Airflow does not do, and where row locks are best effort. Under READ
+COMMITTED the server repeats statements itself and row locks hold, which Airflow's critical sections,
+``SELECT ... FOR UPDATE NOWAIT`` on the pools, rely on. (CockroachDB's documentation, "Read Committed
+Transactions"; it must not be switched off in the cluster: sql.txn.read_committed_isolation.enabled.)
+"""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any
+
+from airflow_cockroachdb.fix import DIALECT, Fix, function, replace
+
+ISOLATION_LEVEL = "READ COMMITTED"
+# Serialization failure and deadlock: the transaction is gone, and doing it again is the remedy.
+RETRY_LATER = frozenset({"40001", "40P01"})
+
+
+def _sync_engine(module: ModuleType) -> None:
+    original = function(module, "prepare_engine_args", "disable_connection_pool", "pool_class")
+
+    @functools.wraps(original)
+    def prepare_engine_args(disable_connection_pool: bool = False, pool_class: Any = None) -> dict[str, Any]:
+        arguments: dict[str, Any] = original(disable_connection_pool, pool_class)
+        if str(vars(module)["SQL_ALCHEMY_CONN"]).startswith(DIALECT):
+            arguments.setdefault("isolation_level", ISOLATION_LEVEL)
+        return arguments
+
+    replace(module, "prepare_engine_args", prepare_engine_args)
+
+
+def _async_engine(module: ModuleType) -> None:
+    original = function(module, "create_async_metadata_engine", "sql_alchemy_conn_async")
+
+    @functools.wraps(original)
+    def create_async_metadata_engine(sql_alchemy_conn_async: str, **kwargs: Any) -> Any:
+        if sql_alchemy_conn_async.startswith(DIALECT):
+            defaults = {"isolation_level": ISOLATION_LEVEL}
+            kwargs["engine_args"] = defaults | (kwargs.get("engine_args") or {})
+        return original(sql_alchemy_conn_async, **kwargs)
+
+    replace(module, "create_async_metadata_engine", create_async_metadata_engine)
+
+
+def _busy_lock(module: ModuleType) -> None:
+    original = function(module, "is_lock_not_available_error", "error")
+
+    @functools.wraps(original)
+    def is_lock_not_available_error(error: Any) -> bool:
+        return getattr(error.orig, "pgcode", None) in RETRY_LATER or bool(original(error))
+
+    replace(module, "is_lock_not_available_error", is_lock_not_available_error)
+
+
+FIXES = (
+    Fix(
+        "isolation",
+        "airflow.settings",
+        ">=2.11,<3.4",
+        "transactions are SERIALIZABLE, and conflicts end components that never repeat a transaction",
+        _sync_engine,
+    ),
+    Fix(
+        "async-isolation",
+        "airflow.settings",
+        ">=3.3,<3.4",
+        "transactions of the asynchronous engine are SERIALIZABLE",
+        _async_engine,
+    ),
+    Fix(
+        "busy-lock",
+        "airflow.utils.sqlalchemy",
+        ">=2.11,<3.4",
+        "a conflict in the scheduler's critical section ends the scheduler",
+        _busy_lock,
+    ),
+)

@@ -1,0 +1,159 @@
+"""What the fixed places say to CockroachDB. Nothing here connects."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import airflow  # noqa: F401  (installs the fixes)
+import pytest
+import sqlalchemy as sa
+from airflow import settings
+from airflow.utils import sqlalchemy as utils
+from airflow_cockroachdb.fixes.async_engine import to_asyncpg
+from airflow_cockroachdb.fixes.db_shell import psql_environment
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from support import only_airflow_3
+
+TABLE = sa.Table("t", sa.MetaData(), sa.Column("k", sa.String, primary_key=True), sa.Column("v", sa.String))
+DIALECT = make_url("cockroachdb://").get_dialect()()
+SESSION: Any = SimpleNamespace(get_bind=lambda: SimpleNamespace(dialect=DIALECT), bind=None)
+
+
+def sql(statement: Any) -> str:
+    return " ".join(str(statement.compile(dialect=DIALECT)).split())
+
+
+@only_airflow_3
+def test_an_upsert_names_the_conflict() -> None:
+    statement = utils.build_upsert_stmt("cockroachdb", TABLE, ["k"], {"k": "a", "v": "b"}, {"v": "b"})
+    assert "ON CONFLICT (k) DO UPDATE SET v" in sql(statement)
+
+
+@only_airflow_3
+def test_an_upsert_for_an_unknown_database_is_still_refused() -> None:
+    with pytest.raises(ValueError, match="oracle"):
+        utils.build_upsert_stmt("oracle", TABLE, ["k"], {"k": "a"}, {"k": "a"})
+
+
+@only_airflow_3
+def test_a_random_id_comes_from_the_database() -> None:
+    assert sql(sa.select(utils.random_db_uuid())).startswith("SELECT gen_random_uuid()")
+
+
+@only_airflow_3
+def test_a_response_of_a_human_is_read_out_of_json() -> None:
+    from airflow.models.hitl import HITLDetail
+
+    assert "json_extract_path_text(" in sql(sa.select(HITLDetail.responded_by_user_id))
+
+
+@only_airflow_3
+def test_a_task_that_ends_gets_its_duration() -> None:
+    from airflow.models.taskinstance import TaskInstance
+
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    update = TaskInstance.duration_expression_update(
+        now, sa.update(TaskInstance), SimpleNamespace(dialect=DIALECT)
+    )
+    assert "EXTRACT(EPOCH FROM" in sql(update)
+    assert "timestampdiff" not in sql(update)
+
+
+@only_airflow_3
+@pytest.mark.parametrize(("granularity", "expected"), [("hourly", "date_trunc("), ("daily", "timezone(")])
+def test_the_calendar_truncates_times(granularity: Any, expected: str) -> None:
+    from airflow.api_fastapi.core_api.services.ui.calendar import CalendarService
+
+    expression = CalendarService()._get_time_truncation_expression(
+        sa.column("logical_date"), granularity, "cockroachdb"
+    )
+    assert expected in sql(sa.select(expression))
+
+
+@only_airflow_3
+@pytest.mark.parametrize("module", ["airflow.models.deadline", "airflow.serialization.definitions.deadline"])
+def test_deadlines_take_the_branch_of_postgresql(module: str) -> None:
+    import importlib
+
+    assert importlib.import_module(module).get_dialect_name(SESSION) == "postgresql"
+    assert utils.get_dialect_name(SESSION) == "cockroachdb"
+
+
+def test_runs_never_looked_at_come_first() -> None:
+    assert sql(sa.select(TABLE).order_by(utils.nulls_first(TABLE.c.v, SESSION))).endswith("NULLS FIRST")
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
+def test_a_conflict_counts_as_a_busy_lock(code: str) -> None:
+    cause = RuntimeError("restart transaction")
+    cause.pgcode = code  # type: ignore[attr-defined]
+    assert utils.is_lock_not_available_error(OperationalError("", {}, cause))
+
+
+def test_another_error_is_no_busy_lock() -> None:
+    cause = RuntimeError("no such table")
+    cause.pgcode = "42P01"  # type: ignore[attr-defined]
+    assert not utils.is_lock_not_available_error(OperationalError("", {}, cause))
+
+
+def test_the_engine_asks_for_read_committed() -> None:
+    assert settings.prepare_engine_args()["isolation_level"] == "READ COMMITTED"
+
+
+def test_an_isolation_level_that_the_operator_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = '{"isolation_level": "SERIALIZABLE"}'
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_ENGINE_ARGS", chosen)
+    assert settings.prepare_engine_args()["isolation_level"] == "SERIALIZABLE"
+
+
+@only_airflow_3
+def test_the_asynchronous_connection_is_derived() -> None:
+    assert os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC") is None
+    assert (settings.SQL_ALCHEMY_CONN_ASYNC or "").startswith("cockroachdb+asyncpg://airflow@")
+    assert settings.async_engine is not None
+
+
+@pytest.mark.parametrize(
+    ("sync", "expected"),
+    [
+        ("cockroachdb://u@h:26257/d", "cockroachdb+asyncpg://u@h:26257/d"),
+        ("cockroachdb+psycopg2://u:p%40ss@h/d", "cockroachdb+asyncpg://u:p%40ss@h/d"),
+        ("cockroachdb://u@h/d?sslmode=verify-full", "cockroachdb+asyncpg://u@h/d?ssl=verify-full"),
+    ],
+)
+def test_a_url_is_translated_for_asyncpg(sync: str, expected: str) -> None:
+    assert to_asyncpg(sync) == expected
+
+
+def test_a_url_that_asyncpg_may_not_understand_is_refused_without_its_password() -> None:
+    with pytest.raises(ValueError, match="sslrootcert") as error:
+        to_asyncpg("cockroachdb://u:secret@h/d?sslmode=verify-full&sslrootcert=/ca.crt")
+    assert "secret" not in str(error.value)
+
+
+def test_the_database_shell_connects_where_airflow_does() -> None:
+    environment = psql_environment(make_url("cockroachdb://u:p@h/d?sslmode=verify-full&sslrootcert=/ca.crt"))
+    assert (
+        environment.items()
+        >= {
+            "PGHOST": "h",
+            "PGPORT": "26257",
+            "PGUSER": "u",
+            "PGPASSWORD": "p",
+            "PGDATABASE": "d",
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": "/ca.crt",
+        }.items()
+    )
+
+
+def test_celerys_result_tables_get_their_ids_from_the_database() -> None:
+    from celery.backends.database.models import Task, TaskSet
+
+    for model in (Task, TaskSet):
+        created = sql(sa.schema.CreateTable(model.__table__))
+        assert "id SERIAL NOT NULL" in created

@@ -1,0 +1,59 @@
+"""The tests of airflow-cockroachdb, run inside the image: they need the Airflow that it patches."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from docker_cli import Docker
+
+from harness.paths import ROOT
+from harness.prepare import Prepared
+from harness.services import database
+from harness.waits import eventually
+
+pytestmark = pytest.mark.itest
+TESTS = ROOT / "airflow-image" / "cockroachdb" / "tests"
+
+
+@pytest.fixture
+def network(docker: Docker, prepared: Prepared) -> str:
+    """A network on which an empty database answers under its usual name."""
+    network = docker.network()
+    service = database.database(prepared.database)
+    environment = (f"--env={name}={value}" for name, value in service.environment.items())
+    options = (f"--network={network}", f"--network-alias={service.name}", *environment)
+    name = docker.start(service.name, prepared.references["database"], *service.command, options=options)
+    ask = service.healthcheck.command if service.healthcheck else ("true",)
+    eventually(
+        lambda: docker("exec", name, *ask, check=False).returncode == 0,
+        what=f"{prepared.database_name} to answer",
+        timeout=120,
+        describe=lambda: docker("logs", "--tail", "20", name, check=False).stderr,
+    )
+    return network
+
+
+def test_every_fix_says_what_it_should(docker: Docker, tests_image: str) -> None:
+    ran = pytest_inside(docker, tests_image, ("--ignore=database", "."))
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_airflow_works_on_the_database(docker: Docker, tests_image: str, network: str) -> None:
+    url = f"--env=AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={database.URL}"
+    ran = pytest_inside(docker, tests_image, ("database",), options=(f"--network={network}", url))
+    assert ran.returncode == 0, ran.stdout
+
+
+def pytest_inside(
+    docker: Docker, image: str, arguments: tuple[str, ...], options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest in the image on a copy of the tests."""
+    name = docker.create(
+        "pytest",
+        image,
+        *("-m", "pytest", "--color=no", *arguments),
+        options=("--entrypoint=python", "--workdir=/work/tests", "--env=PYTHONDONTWRITEBYTECODE=1", *options),
+    )
+    docker("cp", f"{TESTS}/.", f"{name}:/work/tests")
+    return docker("start", "--attach", name, check=False)

@@ -1,0 +1,4 @@
+"""What the team's Airflow content knows about the Internet Computer.
+
+Nothing here imports Airflow, except `compat`, which hides the differences between its versions.
+"""
