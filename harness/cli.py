@@ -195,7 +195,7 @@ def _down(arguments: argparse.Namespace) -> int:
         names = sweep_stale(engine.client())
         print(f"removed what {', '.join(names)} left" if names else "nothing stale")
     else:
-        print(f"removed {compose_stack.down()} containers, networks and volumes of {compose_stack.STACK}")
+        print(f"removed {compose_stack.down()} containers, networks and volumes of {compose_stack.DEFAULT}")
     return 0
 
 

@@ -16,7 +16,7 @@ from harness.topology import PLACEHOLDER, Healthcheck, Service, Topology
 
 HEADER = """\
 # Generated from the topology `{name}`, database {kind}, by `make compose`; lint fails when it differs. Do not edit.
-# `make up` starts it: the variables are written by `itest up` to .itest/compose/<stack>.env.
+# `make up` starts it: the variables are written by `itest up` to .itest/compose/<stack>/env.
 """
 
 MISSING = "start this with make up"

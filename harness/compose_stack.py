@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from harness.runtime.sweep import remove_stack, stacks
 from harness.settings import StackSettings
 from harness.waits import eventually
 
-STACK = "itest-up"
+DEFAULT = "itest-up"
+"""The name of the stack that people start; tests start others beside it."""
+
 READY_WITHIN = 240
 
 
@@ -27,9 +30,9 @@ class ComposeError(RuntimeError):
     """Compose could not do what was asked; the message has its words."""
 
 
-def folder() -> Path:
-    """Where the stack's variables and keys are kept while it lives."""
-    return STATE / "compose"
+def folder(stack: str) -> Path:
+    """Where a stack's variables and keys are kept while it lives."""
+    return STATE / "compose" / stack
 
 
 def compose_command() -> list[str]:
@@ -47,7 +50,7 @@ def file_of(topology: str, kind: DatabaseKind) -> Path:
     return ROOT / "compose" / f"{topology}.{kind}.yaml"
 
 
-def _environment_file(prepared: Prepared, settings: StackSettings) -> Path:
+def _environment_file(prepared: Prepared, stack: str, settings: StackSettings) -> Path:
     subnet = free_subnet(engine.client())
     values = {
         **settings.placeholders,
@@ -56,7 +59,7 @@ def _environment_file(prepared: Prepared, settings: StackSettings) -> Path:
         "ITEST_OWNER_HOST": this_host(),
         **{image_variable(key): ref for key, ref in prepared.references.items()},
     }
-    path = folder() / f"{STACK}.env"
+    path = folder(stack) / "env"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text("".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items())))
@@ -81,23 +84,23 @@ def _compose(prepared: Prepared, env_file: Path, *arguments: str) -> None:
         raise ComposeError(f"failed: {' '.join(command)}")
 
 
-def up(prepared: Prepared, content: ContentSource) -> Environment:
+def up(prepared: Prepared, content: ContentSource, stack: str = DEFAULT) -> Environment:
     """Start the stack with compose, give it content and connections, and wait until it is ready.
 
     Raises `ComposeError` when it runs already. What a failure leaves can be looked at; `down` removes it.
     """
-    if STACK in stacks(engine.client()):
-        raise ComposeError(f"the stack {STACK} is there already; remove it with: make down")
-    settings = StackSettings.generate(STACK)
-    settings.save(folder() / "settings.json")
-    env_file = _environment_file(prepared, settings)
+    if stack in stacks(engine.client()):
+        raise ComposeError(f"the stack {stack} is there already; remove it with: make down")
+    settings = StackSettings.generate(stack)
+    settings.save(folder(stack) / "settings.json")
+    env_file = _environment_file(prepared, stack, settings)
     first = [s.name for s in prepared.topology.infrastructure if s.name not in NEEDS_CONTENT]
     _compose(prepared, env_file, "up", "--detach", *first)
     runtime = DockerRuntime(
-        STACK, prepared.topology, prepared.references, settings.placeholders, Owner.kept()
+        stack, prepared.topology, prepared.references, settings.placeholders, Owner.kept()
     )
     eventually(lambda: _healthy(runtime, prepared, first), "the infrastructure to be healthy", 120)
-    env = Environment.attach(prepared, STACK, settings, folder())
+    env = Environment.attach(prepared, stack, settings, folder(stack))
     content(env.content)
     _compose(prepared, env_file, "up", "--detach")
     services = [s.name for s in prepared.topology.services() if not s.one_shot]
@@ -122,16 +125,16 @@ def _healthy(runtime: DockerRuntime, prepared: Prepared, names: list[str]) -> bo
     )
 
 
-def attach(prepared: Prepared) -> Environment:
+def attach(prepared: Prepared, stack: str = DEFAULT) -> Environment:
     """A handle on the stack that `up` started; raises `ComposeError` when there is none."""
-    if STACK not in stacks(engine.client()):
-        raise ComposeError("no stack is up; start one with: make up")
-    return Environment.attach(prepared, STACK, StackSettings.load(folder() / "settings.json"), folder())
+    if stack not in stacks(engine.client()):
+        raise ComposeError(f"no stack {stack} is up; start it with: make up")
+    settings = StackSettings.load(folder(stack) / "settings.json")
+    return Environment.attach(prepared, stack, settings, folder(stack))
 
 
-def down() -> int:
+def down(stack: str = DEFAULT) -> int:
     """Remove the stack and its keys; how many containers, networks and volumes there were."""
-    count = remove_stack(engine.client(), STACK)
-    for name in (f"{STACK}.env", "settings.json", "history.jsonl"):
-        (folder() / name).unlink(missing_ok=True)
+    count = remove_stack(engine.client(), stack)
+    shutil.rmtree(folder(stack), ignore_errors=True)
     return count

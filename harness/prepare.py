@@ -79,12 +79,18 @@ class Prepared:
             return f"CockroachDB ({self.references['database']})"
         return "stand-in (PostgreSQL dressed as CockroachDB, not the real one)"
 
+    def facts(self) -> dict[str, str]:
+        """What a result was obtained on; every report carries it."""
+        return {
+            "airflow": self.topology.airflow,
+            "topology": self.topology.name,
+            "database": self.database_name,
+            "base_image": self.base_image,
+        }
+
     def banner(self) -> str:
-        """One line that says what a result was obtained on."""
-        return (
-            f"mirror: Airflow {self.topology.airflow}, topology {self.topology.name}; "
-            f"database: {self.database_name}; base image: {self.base_image}"
-        )
+        """The facts as one line."""
+        return "mirror: " + "; ".join(f"{k.replace('_', ' ')}: {v}" for k, v in self.facts().items())
 
 
 def decide(options: Options) -> Prepared:
@@ -97,10 +103,14 @@ def decide(options: Options) -> Prepared:
     return Prepared(options, topology, kind, reachable, recipes)
 
 
-def with_images(prepared: Prepared, keys: tuple[str, ...]) -> Prepared:
+def with_images(prepared: Prepared, keys: tuple[str, ...], airflow: str = images.AIRFLOW_VERSION) -> Prepared:
     """The same for the images `keys` instead of the topology's, and make sure that those are on the engine."""
     recipes = images.plan(
-        keys, registry=prepared.registry, database=prepared.database, given=prepared.options.given
+        keys,
+        registry=prepared.registry,
+        database=prepared.database,
+        given=prepared.options.given if airflow == prepared.topology.airflow else {},
+        airflow=airflow,
     )
     builder.obtain(recipes, keys)
     return replace(prepared, recipes=recipes)

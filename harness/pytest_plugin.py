@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,8 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def mirror(request: pytest.FixtureRequest) -> Iterator[Environment]:
-    """The session's stack, shared by all its tests. Tests use `env`."""
+def mirror(
+    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
+) -> Iterator[Environment]:
+    """The session's stack, shared by all its tests. Tests use `env`. JUnit says what it ran on."""
     config = request.config
     own = config.stash[MIRROR]
     database = "cockroachdb" if config.getoption("--require-cockroachdb") else None
@@ -74,6 +76,8 @@ def mirror(request: pytest.FixtureRequest) -> Iterator[Environment]:
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         own.environment = _boot(options, own.folder)
+    for name, value in own.environment.prepared.facts().items():
+        record_testsuite_property(name, value)
     try:
         yield own.environment
         report.make(own.environment, own.earlier).save(own.folder)

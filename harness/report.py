@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.environment import Environment
+from harness.mocks.names import LOG_BUCKET
 
 FILE = "report.json"
-LOG_BUCKET = "airflow-logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,21 @@ class Report:
 
 
 def mocks_tally(env: Environment) -> Tally:
-    """What the mocks saw since they were last reset."""
-    return Tally(slack_messages=len(env.mocks.slack.messages()), proposals=len(env.mocks.ic.proposals()))
+    """What the mocks hold since they were last reset."""
+    return Tally(
+        slack_messages=len(env.mocks.slack.messages()),
+        proposals=len(env.mocks.ic.proposals()),
+        log_objects=len(env.mocks.s3.keys(LOG_BUCKET)),
+    )
 
 
 def airflow_tally(env: Environment) -> Tally:
-    """What Airflow's tables and the log bucket hold."""
+    """What Airflow's tables hold: ended runs, ended tasks, and every time that a task deferred itself."""
     runs = [run for run in env.airflow.runs() if run["state"] in ("success", "failed")]
     return Tally(
         dag_runs=len(runs),
         tasks=env.airflow.count("/dags/~/dagRuns/~/taskInstances", state=["success", "failed"]),
         deferrals=env.airflow.count("/eventLogs", event="deferred"),
-        log_objects=len(env.mocks.s3.keys(LOG_BUCKET)),
     )
 
 
@@ -72,10 +75,7 @@ def make(env: Environment, earlier: Tally) -> Report:
     return Report(
         stack=env.stack,
         tally=airflow_tally(env) + mocks_tally(env) + earlier,
-        airflow=env.topology.airflow,
-        topology=env.topology.name,
-        database=env.prepared.database_name,
-        base_image=env.prepared.base_image,
+        **env.prepared.facts(),
     )
 
 

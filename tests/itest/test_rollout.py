@@ -33,6 +33,7 @@ def test_the_real_plan_for_a_past_week_is_rolled_out(
     env: Environment, slack: SlackReader, sheets: SheetsReader, s3: S3Reader, ic: IcReader, known_plan: Rows
 ) -> None:
     sheets.put(SHEET, PAST_WEEK, known_plan)
+    ic.settings(acceptance_delay=4)  # votes take a while, so that most tasks wait for them in the triggerer
     run = env.airflow.trigger(DAG, conf())
     run.wait(timeout=ROLLOUT_MINUTES * 60)
 
@@ -140,3 +141,16 @@ def test_a_rejected_proposal_stops_the_rollout_before_the_next_batch(env: Enviro
     assert len(ic.proposals()) == 1
     assert "REJECTED" in run.logs("batch_1.subnet.wait_for_acceptance", map_index=0)
     assert run.task_states()["batch_2.join"] == "upstream_failed"
+
+
+@pytest.mark.usefixtures("registry")
+def test_votes_are_waited_for_in_the_triggerer_and_not_on_a_worker(env: Environment, ic: IcReader) -> None:
+    ic.settings(auto=False)
+    plan = "Monday:\n  9:00: [io67a]\n"
+    run = env.airflow.trigger(DAG, conf(spreadsheet_id=None, plan=plan))
+    waiting = "batch_1.subnet.wait_for_acceptance[0]"
+    eventually(lambda: run.task_states().get(waiting) == "deferred", f"{waiting} to be deferred", 120)
+    ic.accept(ic.proposals()[0].proposal_id)
+    run.wait()
+    assert env.airflow.count("/eventLogs", event="deferred", run_id=run.run_id) >= 1
+    assert any(request.pod == "triggerer" for request in env.mocks.journal(service="ic_proposals"))

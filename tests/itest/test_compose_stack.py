@@ -1,0 +1,88 @@
+"""The generated compose files: accepted by compose, and a stack started from one is the same mirror."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import compose_stack
+from harness.catalog import TOPOLOGIES
+from harness.compose import variables
+from harness.environment import Environment, working_tree
+from harness.images import DATABASE_KINDS, DatabaseKind
+from harness.settings import new_stack_name
+
+WORD = """
+from airflow.sdk import dag, task
+
+
+@dag(schedule=None)
+def says_hello():
+    @task
+    def say():
+        return "hello"
+
+    say()
+
+
+says_hello()
+"""
+
+
+@pytest.mark.parametrize("kind", DATABASE_KINDS)
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_compose_accepts_the_generated_file(name: str, kind: DatabaseKind) -> None:
+    known = {
+        "ITEST_STACK": "itest-check",
+        "ITEST_SUBNET": "198.18.0.0/24",
+        "ITEST_DNS_ADDRESS": "198.18.0.254",
+    }
+    values = {variable: known.get(variable, "x") for variable in variables(TOPOLOGIES[name](kind))}
+    command = [
+        *compose_stack.compose_command(),
+        f"--file={compose_stack.file_of(name, kind)}",
+        "config",
+        "-q",
+    ]
+    checked = subprocess.run(
+        command, env={**os.environ, **values}, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "not set" not in checked.stderr, "every variable is listed by `variables`"
+
+
+@pytest.fixture
+def composed(mirror: Environment) -> Iterator[Environment]:
+    """A second mirror, which compose runs, on the images of the first."""
+    stack = new_stack_name()
+    try:
+        started = compose_stack.up(mirror.prepared, working_tree, stack)
+        try:
+            yield started
+        finally:
+            started.close()
+    finally:
+        compose_stack.down(stack)
+
+
+def test_a_stack_that_compose_started_is_the_same_mirror(composed: Environment, mirror: Environment) -> None:
+    attached = compose_stack.attach(mirror.prepared, composed.stack)
+    try:
+        revision = attached.content.push_directory(Path(compose_stack.ROOT / "content"))
+        assert {pod.revision for pod in attached.content.pods().values()} == {revision}
+    finally:
+        attached.close()
+
+    revision = composed.content.push_changes({"dags/says_hello.py": WORD})
+    composed.content.poke()
+    composed.content.wait_until_served(revision)
+    run = composed.airflow.trigger("says_hello")
+    run.wait(timeout=120)
+    assert run.xcom("say") == "hello"
+    assert composed.mocks.s3.keys("airflow-logs")
+    assert "says_hello" not in {dag["dag_id"] for dag in mirror.airflow.pages("/dags", "dags")}
+    for pod in composed.topology.pods:
+        routes = composed.runtime.exec(pod.name, ["cat", "/proc/net/route"]).output.splitlines()[1:]
+        assert [line for line in routes if line.split()[1] == "00000000"] == [], pod.name
