@@ -25,7 +25,6 @@ test: lint types unit image-test itest ## everything but the slow tests
 test-slow: python ## the tests that take minutes each
 	$(PYTEST) -m slow syncer/tests
 	$(ITEST) image-test --slow
-	$(ITEST) run --slow
 
 lint: python ## style, imports, generated files, the pipeline's schema
 	.venv/bin/ruff check .

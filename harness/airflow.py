@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from harness.history import Recorder
 from harness.waits import WaitTimeout, eventually
 
 PAGE = 100
@@ -20,6 +21,20 @@ PAGE = 100
 
 TERMINAL = frozenset({"success", "failed"})
 LOOK_EVERY = 0.5
+UPLOADED_WITHIN = 15
+"""Seconds for a worker to upload the log of a task whose state it has already told."""
+
+REMOTE_SOURCE = "s3://"
+"""Airflow names the sources of a log in its first lines."""
+
+NOT_REPEATED = frozenset(
+    {
+        *("timestamp", "level", "event", "error_detail", "logger", "filename", "lineno"),
+        *("dag_id", "run_id", "task_id", "map_index", "try_number", "ti_id"),
+    }
+)
+"""Keys of a structured log's event that its line shows in its own way, or that are the same in all lines."""
+
 TAIL = 20
 
 
@@ -29,12 +44,6 @@ class AirflowError(RuntimeError):
 
 class RunFailed(AssertionError):
     """A DAG run ended otherwise than expected; the message names the failed tasks and quotes their logs."""
-
-
-class Recorder(Protocol):
-    """Takes one event of the stack's history."""
-
-    def __call__(self, kind: str, **facts: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,17 @@ class TaskInstance:
 class Airflow:
     """A logged-in client of one stack's API server."""
 
-    def __init__(self, base_url: str, user: str, password: str, record: Recorder) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        user: str,
+        password: str,
+        record: Recorder,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         self.base_url = base_url
         self._credentials = {"username": user, "password": password}
-        self._http = httpx.Client(base_url=base_url, timeout=30)
+        self._http = httpx.Client(base_url=base_url, timeout=30, trust_env=False, transport=transport)
         self._record = record
 
     def close(self) -> None:
@@ -198,6 +214,8 @@ class DagRun:
         tasks when it does not end within `timeout` seconds.
         """
 
+        __tracebackhide__ = True
+
         def look() -> str | None:
             state = self.state
             return state if state in TERMINAL else None
@@ -227,15 +245,27 @@ class DagRun:
         """Task (``id`` or ``id[map index]``) to its state."""
         return {str(ti): ti.state for ti in self.task_instances()}
 
-    def logs(self, task: str, map_index: int = -1, try_number: int | None = None) -> str:
-        """A task instance's log as Airflow's API serves it (from S3 once the task is done), a line an event."""
-        if try_number is None:
-            tries = [
-                t.try_number for t in self.task_instances() if (t.task_id, t.map_index) == (task, map_index)
-            ]
-            if not tries:
-                raise KeyError(f"run {self.run_id} has no task instance {task}[{map_index}]")
-            try_number = max(tries[0], 1)
+    def logs(self, task: str, map_index: int = -1) -> str:
+        """A task instance's log of its last try as Airflow's API serves it, a line an event.
+
+        A task's state is known a moment before its log is in S3: for a task that has ended, waits for that.
+        Raises `KeyError` when the run has no such task instance.
+        """
+        found = [t for t in self.task_instances() if (t.task_id, t.map_index) == (task, map_index)]
+        if not found:
+            raise KeyError(f"run {self.run_id} has no task instance {task}[{map_index}]")
+        ended = found[0].state in TERMINAL
+
+        def look() -> str | None:
+            text = self._fetch_log(task, map_index, max(found[0].try_number, 1))
+            return text if REMOTE_SOURCE in text or not ended else None
+
+        try:
+            return eventually(look, f"the log of {found[0]} in S3", UPLOADED_WITHIN)
+        except WaitTimeout:
+            return self._fetch_log(task, map_index, max(found[0].try_number, 1))
+
+    def _fetch_log(self, task: str, map_index: int, try_number: int) -> str:
         answer = self.airflow.call(
             "GET",
             f"{self._path}/taskInstances/{task}/logs/{try_number}",
@@ -255,7 +285,7 @@ class DagRun:
             return self._where()
         parts = [f"Failed: {', '.join(map(str, failed))}"]
         for ti in failed[:3]:
-            lines = self.logs(ti.task_id, ti.map_index, max(ti.try_number, 1)).splitlines()[-TAIL:]
+            lines = self.logs(ti.task_id, ti.map_index).splitlines()[-TAIL:]
             parts.append(f"The last lines of the log of {ti}:\n" + "\n".join(f"  {line}" for line in lines))
         return "\n".join(parts)
 
@@ -274,12 +304,13 @@ def _log_line(entry: Any) -> str:
     """One event of a structured log as text: time, level, message, what else it holds, and the error."""
     if not isinstance(entry, dict):
         return str(entry)
-    shown = {"timestamp", "level", "event", "error_detail", "logger", "filename", "lineno"}
-    rest = " ".join(f"{k}={v}" for k, v in entry.items() if k not in shown and v is not None)
+    rest = " ".join(f"{k}={v}" for k, v in entry.items() if k not in NOT_REPEATED and v is not None)
     head = " ".join(str(entry[k]) for k in ("timestamp", "level", "event") if entry.get(k))
-    errors = [
-        f"  {e.get('exc_type')}: {e.get('exc_value')}"
-        for e in entry.get("error_detail") or ()
-        if isinstance(e, dict)
-    ]
-    return "\n".join([f"{head} {rest}".rstrip(), *errors])
+    return "\n".join([f"{head} {rest}".rstrip(), *map(_error_line, entry.get("error_detail") or ())])
+
+
+def _error_line(error: Any) -> str:
+    """An exception of a structured log: its type, its text and where it was raised."""
+    frames = error.get("frames") or [{}]
+    where = f" (at {frames[-1]['filename']}:{frames[-1].get('lineno')})" if frames[-1].get("filename") else ""
+    return f"  {error.get('exc_type')}: {error.get('exc_value')}{where}"

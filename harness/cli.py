@@ -80,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", parents=[common], help="run the integration tests on a fresh mirror")
-    run.add_argument("--slow", action="store_true", help="the slow tests instead of the others")
     run.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     run.set_defaults(run=_run)
 
@@ -128,21 +127,22 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _run(arguments: argparse.Namespace) -> int:
     shutil.rmtree(LAST, ignore_errors=True)
-    return _pytest(arguments, "tests/itest", LAST / "junit.xml")
+    return _pytest(arguments, "tests/itest", "not slow", LAST / "junit.xml")
 
 
 def _image_test(arguments: argparse.Namespace) -> int:
-    return _pytest(arguments, "airflow-image/tests", STATE / "junit" / "image.xml")
+    marked = "slow" if arguments.slow else "not slow"
+    return _pytest(arguments, "airflow-image/tests", marked, STATE / "junit" / "image.xml")
 
 
-def _pytest(arguments: argparse.Namespace, folder: str, junit: Path) -> int:
-    """Run the tests below `folder` in a process of their own, once all images are there."""
+def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path) -> int:
+    """Run the tests below `folder` with these marks in a process of their own, once all images are there."""
     options = _options(arguments)
     prepare.obtain(prepare.decide(options))
     junit.parent.mkdir(parents=True, exist_ok=True)
     command = [
         *(sys.executable, "-m", "pytest", folder),
-        *("-m", "slow" if arguments.slow else "not slow"),
+        *("-m", marked),
         f"--junitxml={junit}",
         f"--topology={options.topology}",
         f"--registry={options.registry}",

@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from harness.history import Recorder
 from harness.runtime.base import Runtime
 from harness.waits import eventually
 
@@ -30,12 +30,6 @@ AUTHOR = {
 
 class ContentError(RuntimeError):
     """Content could not be committed or pushed; the message has git's own words, without the token."""
-
-
-class Recorder(Protocol):
-    """Takes one event of the stack's history."""
-
-    def __call__(self, kind: str, **facts: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

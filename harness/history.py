@@ -7,6 +7,13 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
+
+
+class Recorder(Protocol):
+    """Takes one event of a stack's history, as `History.record` does."""
+
+    def __call__(self, kind: str, **facts: object) -> None: ...
 
 
 class History:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import queue
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -40,12 +40,19 @@ def reachable(client: docker.DockerClient, probe: str, mode: Mode, cache: Path) 
 
 
 def _ask(client: docker.DockerClient, probe: str) -> bool:
-    pool = ThreadPoolExecutor(max_workers=1)
-    asked = pool.submit(client.images.get_registry_data, probe)
+    """Ask in a thread that nothing waits for, so that a hanging registry holds up neither us nor our exit."""
+    answers: queue.Queue[bool] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            client.images.get_registry_data(probe)
+        except (docker.errors.APIError, requests.RequestException):
+            answers.put(False)
+        else:
+            answers.put(True)
+
+    threading.Thread(target=ask, daemon=True).start()
     try:
-        asked.result(timeout=DECIDE_WITHIN)
-    except (docker.errors.APIError, requests.RequestException, FutureTimeout):
+        return answers.get(timeout=DECIDE_WITHIN)
+    except queue.Empty:
         return False
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return True

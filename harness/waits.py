@@ -42,15 +42,16 @@ def eventually(
     interval: float = 0.25,
     describe: Callable[[], str] = lambda: "",
 ) -> T:
-    """Call `look` every `interval` seconds until it returns something that is not None or False.
+    """Call `look` every `interval` seconds until what it returns is true (None, False and empty are not).
 
     Raises `WaitTimeout` after `timeout` seconds with `what` and with `describe()`, which is only then called.
     Errors that `look` raises are not caught.
     """
+    __tracebackhide__ = True
     deadline = Deadline.after(timeout)
     while True:
         seen = look()
-        if seen is not None and seen is not False:
+        if seen:
             return seen
         if deadline.passed:
             details = describe()

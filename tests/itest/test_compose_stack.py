@@ -13,6 +13,7 @@ from harness.compose import variables
 from harness.environment import Environment, working_tree
 from harness.images import DATABASE_KINDS, DatabaseKind
 from harness.settings import new_stack_name
+from harness.waits import eventually
 
 WORD = """
 from airflow.sdk import dag, task
@@ -81,7 +82,8 @@ def test_a_stack_that_compose_started_is_the_same_mirror(composed: Environment, 
     run = composed.airflow.trigger("says_hello")
     run.wait(timeout=120)
     assert run.xcom("say") == "hello"
-    assert composed.mocks.s3.keys("airflow-logs")
+    # A worker uploads a task's log just after it has told the task's state.
+    eventually(lambda: composed.mocks.s3.keys("airflow-logs"), "the task's log in S3", 30)
     assert "says_hello" not in {dag["dag_id"] for dag in mirror.airflow.pages("/dags", "dags")}
     for pod in composed.topology.pods:
         routes = composed.runtime.exec(pod.name, ["cat", "/proc/net/route"]).output.splitlines()[1:]

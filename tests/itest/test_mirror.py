@@ -4,6 +4,7 @@ import pytest
 
 from harness.environment import Environment
 from harness.mocks.readers import S3Reader
+from harness.waits import eventually
 
 PROBE = """
 import socket
@@ -77,7 +78,8 @@ def test_a_pushed_change_reaches_every_pod_and_runs(env: Environment, s3: S3Read
     run.wait(timeout=90)
     assert run.xcom("say") == "first"
     assert "the word is first" in run.logs("say")
-    assert any("prints_word" in key for key in s3.keys("airflow-logs"))
+    # A worker uploads a task's log just after it has told the task's state.
+    eventually(lambda: [key for key in s3.keys("airflow-logs") if "prints_word" in key], "its log in S3", 30)
 
     revision = env.content.push_changes({"shared/dfinity/word.py": "WORD = 'second'\n"})
     env.content.poke()

@@ -135,7 +135,7 @@ def test_a_rejected_proposal_stops_the_rollout_before_the_next_batch(env: Enviro
     ic.settings(auto=False)
     plan = "Monday:\n  9:00: [io67a]\n  11:00: [xok3w]\n"
     run = env.airflow.trigger(DAG, conf(spreadsheet_id=None, plan=plan))
-    made = eventually(lambda: ic.proposals() or None, "the first proposal", 120)
+    made = eventually(ic.proposals, "the first proposal", 120)
     ic.reject(made[0].proposal_id)
     run.wait(expect="failed")
     assert len(ic.proposals()) == 1

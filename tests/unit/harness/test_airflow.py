@@ -1,0 +1,138 @@
+"""The REST client: logs in, pages, waits, and explains a failed run by its own log."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from harness.airflow import Airflow, AirflowError, RunFailed
+from harness.waits import WaitTimeout
+
+RUN = "/api/v2/dags/d/dagRuns/r"
+FAILED = {"task_id": "boom", "map_index": -1, "state": "failed", "try_number": 1}
+LOG = [
+    {"event": "::group::Log message source details"},
+    {"event": "s3://airflow-logs/x.log"},
+    {
+        "timestamp": "T",
+        "level": "error",
+        "event": "Task failed",
+        "task_id": "boom",
+        "error_detail": [
+            {"exc_type": "ValueError", "exc_value": "no", "frames": [{"filename": "f.py", "lineno": 3}]}
+        ],
+    },
+]
+
+Answers = dict[str, Any]
+
+
+@pytest.fixture
+def events() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def client(events: list[str]) -> Iterator[Callable[[Answers], Airflow]]:
+    """Makes clients of an API that gives the answers, by path, and whose first token is outdated."""
+    made: list[Airflow] = []
+
+    def make(answers: Answers) -> Airflow:
+        tokens: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/auth/token":
+                tokens.append(f"token-{len(tokens)}")
+                return httpx.Response(201, json={"access_token": tokens[-1]})
+            if request.headers["Authorization"] != "Bearer token-1":
+                return httpx.Response(401)
+            found = answers.get(request.url.path)
+            if callable(found):
+                found = found(request)
+            return httpx.Response(404, text="gone") if found is None else httpx.Response(200, json=found)
+
+        record = lambda kind, **facts: events.append(kind)  # noqa: E731
+        made.append(Airflow("http://api", "admin", "x", record, httpx.MockTransport(answer)))
+        return made[-1]
+
+    yield make
+    for airflow in made:
+        airflow.close()
+
+
+def failing(state: str = "failed") -> Answers:
+    return {
+        RUN: {"state": state},
+        f"{RUN}/taskInstances": {"task_instances": [FAILED], "total_entries": 1},
+        f"{RUN}/taskInstances/boom/logs/1": {"content": LOG},
+    }
+
+
+def test_an_outdated_token_is_renewed(client: Callable[[Answers], Airflow]) -> None:
+    assert client({RUN: {"state": "queued"}}).run("d", "r").state == "queued"
+
+
+def test_all_pages_are_read(client: Callable[[Answers], Airflow]) -> None:
+    def page(request: httpx.Request) -> Any:
+        offset = int(request.url.params["offset"])
+        rows = [{"filename": str(n), "stack_trace": ""} for n in range(offset, min(offset + 100, 250))]
+        return {"import_errors": rows, "total_entries": 250}
+
+    assert len(client({"/api/v2/importErrors": page}).import_errors()) == 250
+
+
+def test_a_refusal_carries_the_request_and_the_reason(client: Callable[[Answers], Airflow]) -> None:
+    with pytest.raises(AirflowError, match=r"GET /dags/d/dagRuns/r: 404 gone"):
+        _ = client({}).run("d", "r").state
+
+
+def test_a_failed_run_is_explained_by_the_log_of_its_failed_task(
+    client: Callable[[Answers], Airflow], events: list[str]
+) -> None:
+    with pytest.raises(RunFailed) as caught:
+        client(failing()).run("d", "r").wait()
+    text = str(caught.value)
+    assert "ended as failed, expected success" in text
+    assert "Failed: boom" in text
+    assert "T error Task failed" in text
+    assert "ValueError: no (at f.py:3)" in text
+    assert events == ["run_ended"]
+
+
+def test_an_expected_failure_is_no_error(client: Callable[[Answers], Airflow]) -> None:
+    assert client(failing()).run("d", "r").wait(expect="failed") == "failed"
+
+
+def test_a_run_that_does_not_end_is_told_with_the_states_of_its_tasks(
+    client: Callable[[Answers], Airflow],
+) -> None:
+    with pytest.raises(WaitTimeout, match=r"run r of d to end, in vain\nTasks: failed: 1 \(boom\)"):
+        client(failing("running")).run("d", "r").wait(timeout=0)
+
+
+def test_the_log_of_an_ended_task_is_awaited_until_it_is_uploaded(
+    client: Callable[[Answers], Airflow],
+) -> None:
+    looks: list[int] = []
+
+    def log(request: httpx.Request) -> Any:
+        looks.append(1)
+        return {"content": LOG if len(looks) > 2 else [{"event": "could not read from worker"}]}
+
+    answers = {**failing(), f"{RUN}/taskInstances/boom/logs/1": log}
+    assert "ValueError" in client(answers).run("d", "r").logs("boom")
+    with pytest.raises(KeyError, match="no task instance other"):
+        client(answers).run("d", "r").logs("other")
+
+
+def test_a_variable_is_replaced_whether_or_not_it_was_there(client: Callable[[Answers], Airflow]) -> None:
+    posted: list[Any] = []
+
+    def post(request: httpx.Request) -> Any:
+        posted.append(json.loads(request.content))
+        return {}
+
+    client({"/api/v2/variables": post}).set_variable("k", "v")
+    assert posted == [{"key": "k", "value": "v", "description": ""}]
