@@ -227,7 +227,8 @@ class DagRun:
         except WaitTimeout:
             self._record("run_timeout", dag_id=self.dag_id, run_id=self.run_id)
             raise
-        self._record("run_ended", dag_id=self.dag_id, run_id=self.run_id, state=state)
+        tasks = self.task_states()
+        self._record("run_ended", dag_id=self.dag_id, run_id=self.run_id, state=state, tasks=tasks)
         if expect is not None and state != expect:
             raise RunFailed(
                 f"run {self.run_id} of {self.dag_id} ended as {state}, expected {expect}\n{self.explain()}"

@@ -32,7 +32,7 @@ def image_variable(key: str) -> str:
 
 def variables(topology: Topology) -> tuple[str, ...]:
     """All variables that the compose file of `topology` needs, sorted."""
-    network = {"ITEST_STACK", "ITEST_SUBNET", "ITEST_DNS_ADDRESS", "ITEST_OWNER_HOST"}
+    network = {"ITEST_STACK", "ITEST_SUBNET", "ITEST_DNS_ADDRESS", "ITEST_BIND_ADDRESS", "ITEST_OWNER_HOST"}
     return tuple(sorted(network | set(topology.settings()) | {image_variable(k) for k in topology.images()}))
 
 
@@ -109,7 +109,7 @@ def _service(service: Service) -> dict[str, Any]:
     if service.after:
         out["depends_on"] = {a.service: {"condition": CONDITIONS[a.condition]} for a in service.after}
     if service.published_ports:
-        out["ports"] = [f"127.0.0.1::{port}" for port in service.published_ports]
+        out["ports"] = [f"{_required('ITEST_BIND_ADDRESS')}::{port}" for port in service.published_ports]
     if service.guarded:
         out["dns"] = [_required("ITEST_DNS_ADDRESS")]
     return out

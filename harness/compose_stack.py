@@ -56,6 +56,7 @@ def _environment_file(prepared: Prepared, stack: str, settings: StackSettings) -
         **settings.placeholders,
         "ITEST_SUBNET": str(subnet),
         "ITEST_DNS_ADDRESS": dns_address(subnet),
+        "ITEST_BIND_ADDRESS": engine.bind_address(),
         "ITEST_OWNER_HOST": this_host(),
         **{image_variable(key): ref for key, ref in prepared.references.items()},
     }

@@ -42,9 +42,9 @@ def host() -> str:
     return "127.0.0.1"
 
 
-def is_local() -> bool:
-    """Whether published ports can stay on this machine's loopback address."""
-    return host() == "127.0.0.1"
+def bind_address() -> str:
+    """Where the engine binds published ports: loopback, unless the engine is on another machine than we are."""
+    return "127.0.0.1" if host() == "127.0.0.1" else "0.0.0.0"  # noqa: S104 - or nobody could reach them
 
 
 def _builds(docker_cli: str) -> bool:

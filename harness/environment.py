@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from harness import engine, seeding
@@ -10,7 +11,7 @@ from harness.airflow import Airflow
 from harness.content import SUBPATH, Content
 from harness.history import History
 from harness.labels import Owner
-from harness.mocks.readers import MocksControl
+from harness.mocks.readers import MocksControl, MocksUnreachableError
 from harness.paths import ROOT
 from harness.prepare import Prepared
 from harness.progress import BootDisplay
@@ -148,11 +149,25 @@ class Environment:
     def stop(self, folder: Path) -> None:
         """Save the logs below `folder` and remove the stack."""
         try:
-            self.history.record("stop", stack=self.stack)
             save_logs(self.runtime, folder / "logs", self.settings.secrets)
+            self._keep_journal()
+            self.history.record("stop", stack=self.stack)
+        except MocksUnreachableError as error:
+            self.history.record("journal_lost", reason=str(error))
         finally:
             self.runtime.remove()
             self.close()
+
+    def reset_mocks(self) -> None:
+        """Make the mocks forget everything; what they saw goes to the history first."""
+        self._keep_journal()
+        self.mocks.reset()
+
+    def _keep_journal(self) -> None:
+        for request in self.mocks.journal():
+            facts = {**asdict(request), "time": request.time.isoformat()}
+            facts["what"] = facts.pop("kind")
+            self.history.record("request", **facts)
 
     # ---- looking
 

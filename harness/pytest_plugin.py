@@ -104,7 +104,7 @@ def env(mirror: Environment, request: pytest.FixtureRequest) -> Environment:
     """The mirror, with mocks that have seen nothing yet."""
     own = request.config.stash[MIRROR]
     own.earlier += report.mocks_tally(mirror)
-    mirror.mocks.reset()
+    mirror.reset_mocks()
     mirror.history.record("test", nodeid=request.node.nodeid)
     return mirror
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+import requests
 from docker import version as docker_version
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
@@ -101,7 +102,8 @@ class DockerRuntime:
         if service.command:
             made.with_command([fill(part, self._settings) for part in service.command])
         for port in service.published_ports:
-            made.with_exposed_ports(port)
+            # An address without a port: the engine picks one. testcontainers' own way would bind all addresses.
+            made.ports[str(port)] = (engine.bind_address(),)  # type: ignore[assignment]
         for mount in service.mounts:
             mode = "ro" if mount.read_only else "rw"
             made.with_volume_mapping(f"{self._stack}-{mount.volume}", mount.target, mode)
@@ -170,7 +172,7 @@ class DockerRuntime:
     def _await_completion(self, service: Service, container: Container) -> None:
         try:
             code = container.wait(timeout=ONE_SHOT_DEADLINE)["StatusCode"]
-        except Exception as error:
+        except requests.RequestException as error:
             raise StartError(
                 self._failure(service, f"did not complete within {ONE_SHOT_DEADLINE} s")
             ) from error

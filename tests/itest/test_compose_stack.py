@@ -39,6 +39,7 @@ def test_compose_accepts_the_generated_file(name: str, kind: DatabaseKind) -> No
         "ITEST_STACK": "itest-check",
         "ITEST_SUBNET": "198.18.0.0/24",
         "ITEST_DNS_ADDRESS": "198.18.0.254",
+        "ITEST_BIND_ADDRESS": "127.0.0.1",
     }
     values = {variable: known.get(variable, "x") for variable in variables(TOPOLOGIES[name](kind))}
     command = [

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness import engine
 from harness.environment import Environment
 from harness.mocks.readers import S3Reader
 from harness.waits import eventually
@@ -123,6 +124,16 @@ def test_no_pod_has_a_route_out(env: Environment) -> None:
         if service.guarded and not service.one_shot:
             routes = env.runtime.exec(service.name, ["cat", "/proc/net/route"]).output.splitlines()[1:]
             assert [line for line in routes if line.split()[1] == "00000000"] == [], service.name
+
+
+def test_only_the_gateway_listens_on_the_host_and_not_for_others(env: Environment) -> None:
+    for service in env.topology.services():
+        ports = (
+            engine.client().containers.get(f"{env.stack}-{service.name}").attrs["NetworkSettings"]["Ports"]
+        )
+        bound = [binding["HostIp"] for bindings in ports.values() for binding in bindings or ()]
+        assert bool(bound) == service.edge, service.name
+        assert set(bound) <= {engine.bind_address()}, service.name
 
 
 def test_pods_run_unprivileged(env: Environment) -> None:

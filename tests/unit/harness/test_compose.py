@@ -57,7 +57,7 @@ def test_a_service_is_translated_whole() -> None:
     assert made["networks"]["stack"]["aliases"] == ["a.example.org"]
     assert made["networks"]["stack"]["ipv4_address"].startswith("${ITEST_DNS_ADDRESS")
     assert "edge" in made["networks"]
-    assert made["ports"] == ["127.0.0.1::80"]
+    assert made["ports"] == ["${ITEST_BIND_ADDRESS:?start this with make up}::80"]
     assert made["dns"]
     assert made["stop_grace_period"] == "7s"
     assert made["cap_drop"] == ["ALL"]
@@ -74,7 +74,7 @@ def test_no_secret_and_no_fixed_host_port_is_in_the_generated_files() -> None:
     for build in TOPOLOGIES.values():
         for service in yaml.safe_load(render(build("stand-in"), "stand-in"))["services"].values():
             for port in service.get("ports", ()):
-                assert port.startswith("127.0.0.1::")
+                assert re.fullmatch(r"\$\{ITEST_BIND_ADDRESS:[^}]*\}::\d+", port)
             for name, value in service.get("environment", {}).items():
                 if name.endswith(("_KEY", "_SECRET", "_TOKEN", "_PASSWORD")):
                     assert value.startswith("${ITEST_"), name
