@@ -92,13 +92,17 @@ def _make(recipe: Recipe, recipes: dict[str, Recipe], step: Step) -> None:
 
 def _pull(recipe: Recipe, step: Step) -> None:
     step.say("pulling")
-    name, _, tag = recipe.reference.rpartition(":")
     try:
-        engine.client().images.pull(name, tag=tag)
+        engine.client().images.pull(recipe.reference)
     except APIError as error:
+        instead = (
+            "name another with AIRFLOW_IMAGE, or unset it"
+            if recipe.how == "given"
+            else "let the harness build its own: ITEST_REGISTRY=never"
+        )
         raise ImageError(
             f"{recipe.reference} is not on this engine and cannot be pulled: {error.explanation}\n"
-            "Load it with `docker load`, or let the harness build its own: ITEST_REGISTRY=never."
+            f"Load it with `docker load`, or {instead}."
         ) from error
 
 

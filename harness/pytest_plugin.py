@@ -19,9 +19,12 @@ from rich.console import Console
 
 from harness import prepare, report
 from harness.content import ContentError
+from harness.engine import EngineError
 from harness.environment import Environment
+from harness.images import ImageError
 from harness.mocks.readers import IcReader, S3Reader, SheetsReader, SlackReader
 from harness.paths import LAST
+from harness.prepare import OptionError
 from harness.progress import stderr_console
 from harness.runtime.base import StartError
 
@@ -88,11 +91,13 @@ def mirror(
 
 def _boot(options: prepare.Options, folder: Path) -> Environment:
     """Boot the session's stack. Without one no test can run, so a failure ends the session, told once."""
-    prepared = prepare.decide(options)
-    prepare.obtain(prepared)
-    stderr_console().print(f"\n{prepared.banner()}")
     try:
+        prepared = prepare.decide(options)
+        prepare.obtain(prepared)
+        stderr_console().print(f"\n{prepared.banner()}")
         return Environment.start(prepared, folder)
+    except (EngineError, OptionError, ImageError) as error:
+        pytest.exit(str(error), returncode=BOOT_FAILED)
     except (StartError, ContentError) as error:
         pytest.exit(
             f"the mirror did not start: {error}\nFull logs: {folder / 'logs'}", returncode=BOOT_FAILED
