@@ -164,9 +164,9 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    content = at_revision(arguments.content_rev) if arguments.content_rev else working_tree
     prepared = prepare.decide(_options(arguments))
     prepare.obtain(prepared)
-    content = at_revision(arguments.content_rev) if arguments.content_rev else working_tree
     env = compose_stack.up(prepared, content)
     host, port = env.runtime.address("api-server", API_PORT)
     console = Console(highlight=False)
@@ -180,8 +180,8 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace) -> int:
-    env = compose_stack.attach(prepare.decide(_options(arguments)))
     source = at_revision(arguments.content_rev) if arguments.content_rev else working_tree
+    env = compose_stack.attach(prepare.decide(_options(arguments)))
     revision = source(env.content)
     env.content.poke()
     env.content.wait_until_served(revision)

@@ -105,7 +105,7 @@ class Content:
         return self._push_tree(self._under_subpath(tree), "content of the working tree")
 
     def push_revision(self, repository: Path, revision: str) -> str:
-        """Push the content that `repository` holds at `revision` (a commit, tag or branch). Returns the revision
+        """Push the content that `repository` holds at `revision`, a commit id (see `resolve`). Returns the revision
         under which the stack serves it, which differs from `revision`: history is left behind."""
         self._git("fetch", "--quiet", "--no-tags", "--depth=1", str(repository.resolve()), revision)
         tree = self._git("rev-parse", "--verify", "--quiet", f"FETCH_HEAD:{SUBPATH}")
@@ -219,6 +219,20 @@ class Content:
                 words = words.replace(secret, "***")
             raise ContentError(words)
         return done.stdout.strip()
+
+
+def resolve(repository: Path, revision: str) -> str:
+    """The commit id that `revision` (an id, a branch, a tag, ``HEAD~3``) names; raises `ContentError`."""
+    asked = subprocess.run(
+        ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode != 0:
+        raise ContentError(f"{repository} has no revision {revision!r}; fetch it, or name another")
+    return asked.stdout.strip()
 
 
 def _listed_files(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import engine, seeding
 from harness.airflow import Airflow
-from harness.content import SUBPATH, Content
+from harness.content import SUBPATH, Content, resolve
 from harness.history import History
 from harness.labels import Owner
 from harness.mocks.readers import MocksControl, MocksUnreachableError
@@ -38,8 +38,9 @@ def working_tree(content: Content) -> str:
 
 
 def at_revision(revision: str) -> ContentSource:
-    """Push the content of a commit, tag or branch of the checkout's repository."""
-    return lambda content: content.push_revision(ROOT, revision)
+    """Push the content of a commit, tag or branch of the checkout's repository; raises `ContentError` at once."""
+    commit = resolve(ROOT, revision)
+    return lambda content: content.push_revision(ROOT, commit)
 
 
 class Environment:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.content import Content, ContentError
+from harness.content import Content, ContentError, resolve
 from harness.runtime.base import Executed
 from harness.runtime.fake import FakeRuntime
 from harness.waits import WaitTimeout
@@ -100,9 +100,17 @@ def test_a_folder_without_dags_is_refused(content: Content, tmp_path: Path) -> N
         content.push_directory(tmp_path)
 
 
-def test_an_unknown_revision_is_named_in_the_error(content: Content, checkout: Path) -> None:
-    with pytest.raises(ContentError, match="no-such-branch"):
-        content.push_revision(checkout, "no-such-branch")
+def test_a_revision_is_found_by_any_of_its_names(checkout: Path) -> None:
+    first = git(checkout, "rev-parse", "HEAD")
+    git(checkout, "tag", "-a", "v1", "-m", "tag")
+    git(checkout, "commit", "-q", "--allow-empty", "-m", "second")
+    assert {resolve(checkout, name) for name in ("v1", "HEAD~1", first, first[:10])} == {first}
+    assert resolve(checkout, "main") != first
+
+
+def test_an_unknown_revision_is_named_in_the_error(checkout: Path) -> None:
+    with pytest.raises(ContentError, match="no revision 'no-such-branch'"):
+        resolve(checkout, "no-such-branch")
 
 
 def test_an_error_of_git_does_not_show_the_token(checkout: Path, tmp_path: Path) -> None:
