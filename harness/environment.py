@@ -26,8 +26,6 @@ ADMIN = "admin"
 NEEDS_CONTENT = frozenset({"migrate"})
 """Infrastructure that need not be up before content can be pushed."""
 
-TAIL = 15
-
 ContentSource = Callable[[Content], str]
 """Pushes the stack's first content and returns its revision."""
 
