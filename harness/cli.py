@@ -20,7 +20,7 @@ from harness.compose import render
 from harness.compose_stack import ComposeError
 from harness.content import ContentError
 from harness.engine import EngineError
-from harness.environment import at_revision, working_tree
+from harness.environment import ContentSource, at_revision, working_tree
 from harness.images import DATABASE_KINDS, ImageError
 from harness.paths import LAST, ROOT, STATE
 from harness.prepare import OptionError, Options
@@ -125,6 +125,10 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
+def _content(arguments: argparse.Namespace) -> ContentSource:
+    return at_revision(arguments.content_rev) if arguments.content_rev else working_tree
+
+
 def _run(arguments: argparse.Namespace) -> int:
     shutil.rmtree(LAST, ignore_errors=True)
     return _pytest(arguments, "tests/itest", "not slow", LAST / "junit.xml")
@@ -164,7 +168,7 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    content = at_revision(arguments.content_rev) if arguments.content_rev else working_tree
+    content = _content(arguments)
     prepared = prepare.decide(_options(arguments))
     prepare.obtain(prepared)
     env = compose_stack.up(prepared, content)
@@ -180,7 +184,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace) -> int:
-    source = at_revision(arguments.content_rev) if arguments.content_rev else working_tree
+    source = _content(arguments)
     env = compose_stack.attach(prepare.decide(_options(arguments)))
     revision = source(env.content)
     env.content.poke()
@@ -226,13 +230,15 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _compose(arguments: argparse.Namespace) -> int:
-    stale = [path for path, text in _compose_files().items() if not path.exists() or path.read_text() != text]
+    stale = {
+        path: text for path, text in _compose_files().items() if not path.exists() or path.read_text() != text
+    }
     if arguments.check:
         for path in stale:
             print(f"itest: {path.relative_to(ROOT)} is out of date; run make compose", file=sys.stderr)
         return 1 if stale else 0
-    for path in stale:
-        path.write_text(_compose_files()[path])
+    for path, text in stale.items():
+        path.write_text(text)
         print(f"wrote {path.relative_to(ROOT)}")
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -81,7 +80,7 @@ def _compose(prepared: Prepared, env_file: Path, *arguments: str) -> None:
         f"--env-file={env_file}",
         *arguments,
     ]
-    if subprocess.run(command, env={**os.environ}, check=False).returncode != 0:
+    if subprocess.run(command, check=False).returncode != 0:
         raise ComposeError(f"failed: {' '.join(command)}")
 
 

@@ -253,26 +253,22 @@ class DockerRuntime:
             state = self._container(service).attrs["State"]
         except NotFound:
             return State("missing")
-        return State(state["Status"], state.get("Health", {}).get("Status", ""), state["ExitCode"])
+        return _parse_state(state)
 
     def states(self) -> dict[str, State]:
         listed = self._client.containers.list(
             all=True, filters={"label": f"{RUN}={self._stack}"}, ignore_removed=True
         )
-        found = {c.labels[SERVICE]: c.attrs["State"] for c in listed if SERVICE in c.labels}
-        return {
-            service.name: State(
-                found[service.name]["Status"],
-                found[service.name].get("Health", {}).get("Status", ""),
-                found[service.name]["ExitCode"],
-            )
-            if service.name in found
-            else State("missing")
-            for service in self._topology.services()
-        }
+        found = {c.labels[SERVICE]: _parse_state(c.attrs["State"]) for c in listed if SERVICE in c.labels}
+        return {s.name: found.get(s.name, State("missing")) for s in self._topology.services()}
 
     def remove(self) -> None:
         remove_stack(self._client, self._stack)
+
+
+def _parse_state(state: dict[str, Any]) -> State:
+    """The engine's ``State`` of a container."""
+    return State(state["Status"], state.get("Health", {}).get("Status", ""), state["ExitCode"])
 
 
 def _text(output: object) -> str:

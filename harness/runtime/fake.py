@@ -9,7 +9,7 @@ from harness.topology import Service
 
 
 class FakeRuntime:
-    """Starts services in dependency order without any engine. `answer` plays the commands run by `exec`."""
+    """Starts services in the order given, without any engine. `answer` plays the commands run by `exec`."""
 
     def __init__(
         self,
