@@ -1,5 +1,8 @@
 """The control API (plain HTTP and JSON): how a test prepares the fakes and reads what they saw.
 
+The header X-Itest-Tenant chooses whose world a request is about; without it, it is the default one. The journal, the
+reset and S3 are then everybody's; a tenant gets the entries, and sees the objects, that carry its token.
+
 Errors are `{"error": reason}`: 400 for malformed input, 404 for what does not exist, 409 for a refused change.
 """
 
@@ -10,12 +13,13 @@ from typing import Any
 from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound, ServiceUnavailable
 from werkzeug.wrappers import Request, Response
 
-from harness.mocks.fakes import Fakes
+from harness.mocks.fakes import Fakes, World
 from harness.mocks.grid import FormulaError
 from harness.mocks.ic_state import Alert, LifeCycle, Refused, Subnet
 from harness.mocks.journal import Journal
 from harness.mocks.s3 import NoSuchObject
-from harness.mocks.wsgi import Router, json_object, json_response
+from harness.mocks.tenancy import DEFAULT, HEADER, TOKEN, is_tenant
+from harness.mocks.wsgi import Route, Router, json_object, json_response
 
 
 def _error(error: HTTPException) -> Response:
@@ -26,11 +30,26 @@ def _done(changed: Any = None) -> Response:
     return json_response({"ok": True} if changed is None else changed)
 
 
-def _clearing(reset: Callable[[], None]) -> Callable[..., Response]:
-    """A handler that puts one fake back to pristine."""
+def _tenant(request: Request) -> str:
+    """The tenant that the header names, `DEFAULT` without one. Raises BadRequest."""
+    tenant = request.headers.get(HEADER)
+    if tenant is None:
+        return DEFAULT
+    if not is_tenant(tenant):
+        raise BadRequest(f"{HEADER}: {tenant!r} is no tenant, which is {TOKEN.pattern}")
+    return tenant
 
-    def clear(_request: Request) -> Response:
-        reset()
+
+def _for_tenant(handler: Callable[..., Response]) -> Callable[..., Response]:
+    """A handler of requests from a handler of (tenant, request)."""
+    return lambda request, **variables: handler(_tenant(request), request, **variables)
+
+
+def _clearing(reset: Callable[[World], None]) -> Callable[..., Response]:
+    """A handler that puts one fake of a world back to pristine."""
+
+    def clear(world: World, _request: Request) -> Response:
+        reset(world)
         return _done()
 
     return clear
@@ -78,111 +97,146 @@ class Control:
     def __init__(self, fakes: Fakes, journal: Journal) -> None:
         self._fakes = fakes
         self._journal = journal
+        everybody = [
+            ("GET", "/healthz", self._health),
+            ("GET", "/journal", self._read_journal),
+            ("GET", "/tally", self._tally),
+            ("GET", "/pristine", self._pristine),
+            ("POST", "/reset", self._reset),
+            *self._s3_routes(),
+        ]
+        worlds = [*self._slack_routes(), *self._sheets_routes(), *self._ic_routes()]
         self.app = Router(
             [
-                ("GET", "/healthz", self._health),
-                ("GET", "/journal", self._read_journal),
-                ("POST", "/reset", self._reset),
-                *self._slack_routes(),
-                *self._sheets_routes(),
-                *self._ic_routes(),
-                *self._s3_routes(),
+                *((method, path, _for_tenant(handler)) for method, path, handler in everybody),
+                *((method, path, _for_tenant(self._in_world(handler))) for method, path, handler in worlds),
             ],
             _error,
         )
 
-    def _slack_routes(self) -> list[tuple[str, str, Callable[..., Response]]]:
+    def _in_world(self, handler: Callable[..., Response]) -> Callable[..., Response]:
+        """A handler of (tenant, request) from one of (world, request), which so gets no other tenant's."""
+        return lambda tenant, request, **variables: handler(self._fakes.world(tenant), request, **variables)
+
+    def _slack_routes(self) -> list[Route]:
         return [
             ("GET", "/slack/messages", self._messages),
             ("GET", "/slack/channels", self._channels),
             ("PUT", "/slack/channels", self._set_channels),
-            ("DELETE", "/slack", _clearing(self._fakes.slack.reset)),
+            ("DELETE", "/slack", _clearing(lambda world: world.slack.reset())),
         ]
 
-    def _sheets_routes(self) -> list[tuple[str, str, Callable[..., Response]]]:
+    def _sheets_routes(self) -> list[Route]:
         return [
-            ("GET", "/sheets", lambda _: json_response(self._fakes.sheets.contents())),
+            ("GET", "/sheets", lambda world, _: json_response(world.sheets.contents())),
             ("GET", "/sheets/<spreadsheet_id>/<path:tab>", self._rows),
             ("PUT", "/sheets/<spreadsheet_id>/<path:tab>", self._put_rows),
-            ("DELETE", "/sheets", _clearing(self._fakes.sheets.reset)),
+            ("DELETE", "/sheets", _clearing(lambda world: world.sheets.reset())),
         ]
 
-    def _ic_routes(self) -> list[tuple[str, str, Callable[..., Response]]]:
-        ic = self._fakes.ic
+    def _ic_routes(self) -> list[Route]:
+        proposal = "/ic/proposals/<int:proposal_id>"
         return [
-            ("GET", "/ic/registry", lambda _: json_response(ic.subnets())),
+            ("GET", "/ic/registry", lambda world, _: json_response(world.ic.subnets())),
             ("PUT", "/ic/registry", self._set_registry),
             ("PUT", "/ic/settings", self._set_life_cycle),
             ("PUT", "/ic/alerts", self._set_alerts),
-            ("GET", "/ic/proposals", lambda _: json_response(ic.proposals())),
-            ("GET", "/ic/admin-calls", lambda _: json_response(ic.admin_calls())),
-            ("POST", "/ic/proposals/<int:proposal_id>/accept", lambda _, **id_: self._decide(True, **id_)),
-            ("POST", "/ic/proposals/<int:proposal_id>/reject", lambda _, **id_: self._decide(False, **id_)),
-            ("DELETE", "/ic", _clearing(ic.reset)),
+            ("GET", "/ic/proposals", lambda world, _: json_response(world.ic.proposals())),
+            ("GET", "/ic/admin-calls", lambda world, _: json_response(world.ic.admin_calls())),
+            ("POST", f"{proposal}/accept", lambda world, _, **id_: self._decide(world, True, **id_)),
+            ("POST", f"{proposal}/reject", lambda world, _, **id_: self._decide(world, False, **id_)),
+            ("DELETE", "/ic", _clearing(lambda world: world.ic.reset())),
         ]
 
-    def _s3_routes(self) -> list[tuple[str, str, Callable[..., Response]]]:
+    def _s3_routes(self) -> list[Route]:
         return [
             ("GET", "/s3/objects", self._objects),
             ("GET", "/s3/object", self._object),
-            ("DELETE", "/s3", _clearing(self._fakes.s3.reset)),
+            ("DELETE", "/s3", self._empty_s3),
         ]
 
-    def _health(self, _request: Request) -> Response:
+    def _health(self, _tenant: str, _request: Request) -> Response:
         failure = self._fakes.s3.failed()
         if failure is not None:
             raise ServiceUnavailable(f"S3 did not load: {failure!r}")
         return json_response({"ok": True})
 
-    def _read_journal(self, request: Request) -> Response:
+    def _read_journal(self, tenant: str, request: Request) -> Response:
         since = request.args.get("since", "0")
         if not since.isdecimal():
             raise BadRequest("'since' must be a sequence number")
-        found = self._journal.entries(int(since), request.args.get("service"), request.args.get("pod"))
-        return json_response(found)
+        service, pod = request.args.get("service"), request.args.get("pod")
+        return json_response(self._journal.entries(int(since), service, pod, tenant))
 
-    def _reset(self, _request: Request) -> Response:
-        self._fakes.reset()
-        self._journal.forget()
+    def _tally(self, tenant: str, _request: Request) -> Response:
+        if tenant:
+            raise BadRequest(f"the tally is of all tenants: ask without {HEADER}")
+        return json_response(asdict(self._fakes.tally()))
+
+    def _pristine(self, tenant: str, _request: Request) -> Response:
+        why = self._differences(tenant) if tenant else self._all_differences()
+        return json_response({"pristine": not why, "why": why})
+
+    def _differences(self, tenant: str) -> list[str]:
+        """What is left of one tenant outside of S3."""
+        entries = len(self._journal.entries(tenant=tenant))
+        return [*self._fakes.changes(tenant), *([f"{entries} journal entries"] if entries else [])]
+
+    def _all_differences(self) -> list[str]:
+        """What is left of anybody."""
+        worlds = [
+            f"{tenant or 'default'}: {change}"
+            for tenant in self._fakes.tenants()
+            for change in self._fakes.changes(tenant)
+        ]
+        entries = len(self._journal.entries())
+        return [*worlds, *([f"{entries} journal entries"] if entries else []), *self._fakes.s3.changes()]
+
+    def _reset(self, tenant: str, _request: Request) -> Response:
+        if tenant:
+            self._fakes.drop(tenant)
+        else:
+            self._fakes.reset()
+        self._journal.forget(tenant)
         return _done()
 
-    def _messages(self, request: Request) -> Response:
-        return json_response(self._fakes.slack.messages(request.args.get("channel")))
+    def _messages(self, world: World, request: Request) -> Response:
+        return json_response(world.slack.messages(request.args.get("channel")))
 
-    def _channels(self, _request: Request) -> Response:
-        return json_response({"channels": self._fakes.slack.channels()})
+    def _channels(self, world: World, _request: Request) -> Response:
+        return json_response({"channels": world.slack.channels()})
 
-    def _set_channels(self, request: Request) -> Response:
+    def _set_channels(self, world: World, request: Request) -> Response:
         names = _list_of(json_object(request), "channels", str)
-        self._fakes.slack.set_channels(name.removeprefix("#") for name in names)
+        world.slack.set_channels(name.removeprefix("#") for name in names)
         return _done()
 
-    def _rows(self, _request: Request, spreadsheet_id: str, tab: str) -> Response:
+    def _rows(self, world: World, _request: Request, spreadsheet_id: str, tab: str) -> Response:
         try:
-            return json_response({"rows": self._fakes.sheets.rows(spreadsheet_id, tab)})
+            return json_response({"rows": world.sheets.rows(spreadsheet_id, tab)})
         except KeyError as error:
             raise NotFound(f"no tab {tab!r} in spreadsheet {spreadsheet_id!r}") from error
 
-    def _put_rows(self, request: Request, spreadsheet_id: str, tab: str) -> Response:
+    def _put_rows(self, world: World, request: Request, spreadsheet_id: str, tab: str) -> Response:
         rows = _list_of(json_object(request), "rows", list)
         if not all(item is None or isinstance(item, str | int | float) for row in rows for item in row):
             raise BadRequest("a cell must be text, a number, a boolean or null")
         try:
-            self._fakes.sheets.put(spreadsheet_id, tab, rows)
+            world.sheets.put(spreadsheet_id, tab, rows)
         except FormulaError as error:
             raise BadRequest(f"formulas are not computed: {error}") from error
         return _done()
 
-    def _set_registry(self, request: Request) -> Response:
+    def _set_registry(self, world: World, request: Request) -> Response:
         subnets = [_subnet(item) for item in _list_of(json_object(request), "subnets", dict)]
         ids = [subnet.subnet_id for subnet in subnets]
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
             raise BadRequest(f"subnet given twice: {', '.join(twice)}")
-        self._fakes.ic.set_registry(subnets)
+        world.ic.set_registry(subnets)
         return _done()
 
-    def _set_life_cycle(self, request: Request) -> Response:
+    def _set_life_cycle(self, world: World, request: Request) -> Response:
         body = json_object(request)
         known = {field.name for field in fields(LifeCycle)}
         if set(body) - known:
@@ -195,35 +249,45 @@ class Control:
                     raise BadRequest("'auto' must be true or false")
             elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise BadRequest(f"{name!r} must be a number of seconds, not negative")
-        return _done(asdict(self._fakes.ic.set_life_cycle(body)))
+        return _done(asdict(world.ic.set_life_cycle(body)))
 
-    def _set_alerts(self, request: Request) -> Response:
+    def _set_alerts(self, world: World, request: Request) -> Response:
         body = json_object(request)
         alerts = [_alert(item) for item in _list_of(body, "alerts", object)]
         try:
-            self._fakes.ic.set_alerts(str(body.get("subnet_id", "")), alerts)
+            world.ic.set_alerts(str(body.get("subnet_id", "")), alerts)
         except Refused as error:
             raise BadRequest(str(error)) from error
         return _done()
 
-    def _decide(self, accept: bool, proposal_id: int) -> Response:
+    def _decide(self, world: World, accept: bool, proposal_id: int) -> Response:
         try:
-            return json_response(self._fakes.ic.decide(proposal_id, accept))
+            return json_response(world.ic.decide(proposal_id, accept))
         except KeyError as error:
             raise NotFound(f"no proposal {proposal_id}") from error
         except Refused as error:
             raise Conflict(str(error)) from error
 
-    def _objects(self, request: Request) -> Response:
+    def _objects(self, tenant: str, request: Request) -> Response:
         bucket = _required(request, "bucket")
         try:
-            return json_response({"objects": self._fakes.s3.objects(bucket, request.args.get("prefix", ""))})
+            found = self._fakes.s3.objects(bucket, request.args.get("prefix", ""))
         except NoSuchObject as error:
             raise NotFound(f"no bucket {bucket!r}") from error
+        return json_response({"objects": [item for item in found if tenant in item["key"]]})
 
-    def _object(self, request: Request) -> Response:
+    def _object(self, tenant: str, request: Request) -> Response:
         bucket, key = _required(request, "bucket"), _required(request, "key")
+        missing = NotFound(f"no object {key!r} in bucket {bucket!r}")
+        if tenant not in key:
+            raise missing
         try:
             return Response(self._fakes.s3.read(bucket, key), content_type="application/octet-stream")
         except NoSuchObject as error:
-            raise NotFound(f"no object {key!r} in bucket {bucket!r}") from error
+            raise missing from error
+
+    def _empty_s3(self, tenant: str, _request: Request) -> Response:
+        if tenant:
+            raise Conflict("S3 is everybody's: one tenant cannot empty it")
+        self._fakes.s3.reset()
+        return _done()

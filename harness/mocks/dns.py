@@ -6,6 +6,7 @@ The engine's resolver answers the stack's own names and forwards the rest here, 
 from dnslib import QTYPE, RCODE, DNSRecord  # type: ignore[import-untyped]
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer  # type: ignore[import-untyped]
 
+from harness.mocks.identity import Announcements
 from harness.mocks.journal import Event, Journal
 from harness.mocks.pods import PodNames
 
@@ -14,32 +15,38 @@ class Refusal(BaseResolver):  # type: ignore[misc]
     """Answers NXDOMAIN to everything.
 
     Reverse lookups are not journaled: they reach out to nobody, and naming the asking pod would make another one.
+    A question has an entry for each task that can have asked it.
     """
 
-    def __init__(self, journal: Journal, pods: PodNames) -> None:
+    def __init__(self, journal: Journal, pods: PodNames, announcements: Announcements) -> None:
         self._journal = journal
         self._pods = pods
+        self._announcements = announcements
 
     def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
         """The answer to one question, after it is in the journal."""
         record_type = str(QTYPE.get(request.q.qtype, request.q.qtype))
         client = str(handler.client_address[0])
         if record_type != "PTR":
-            self._journal.append(
-                Event(
-                    kind="dns",
-                    service="dns",
-                    method=record_type,
-                    host=str(request.q.qname).rstrip(".").lower(),
-                    client=client,
-                    pod=self._pods.name(client),
-                    status=RCODE.NXDOMAIN,
-                    unmocked=True,
-                )
-            )
+            self._remember(record_type, str(request.q.qname).rstrip(".").lower(), client)
         reply = request.reply()
         reply.header.rcode = RCODE.NXDOMAIN
         return reply
+
+    def _remember(self, record_type: str, host: str, client: str) -> None:
+        for identity in self._announcements.asking(client, host, record_type):
+            event = Event(
+                kind="dns",
+                service="dns",
+                method=record_type,
+                host=host,
+                client=client,
+                pod=self._pods.name(client),
+                status=RCODE.NXDOMAIN,
+                unmocked=True,
+                identity=identity,
+            )
+            self._journal.append(event)
 
 
 class DnsListener:

@@ -1,4 +1,5 @@
-"""The front door of every fake: finds the one for the Host header, and journals the exchange before it answers."""
+"""The front door of every fake: finds the caller's world and in it the fake for the Host header, and journals the
+exchange before it answers."""
 
 import io
 import json
@@ -13,6 +14,8 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
 from harness.mocks import wsgi
+from harness.mocks.fakes import Fakes
+from harness.mocks.identity import NOBODY, Identity
 from harness.mocks.journal import Event, Journal
 from harness.mocks.names import Service, service_of
 from harness.mocks.pods import PodNames
@@ -53,11 +56,14 @@ def buffer_body(environ: "WSGIEnvironment") -> bytes:
 
 
 class Gateway:
-    """WSGI application. `extra_hosts` adds names to the production table, for servers outside a stack."""
+    """WSGI application. `extra_hosts` adds names to the production table, for servers outside a stack.
+
+    The caller is the `Identity` under `wsgi.IDENTITY_KEY` in the environment, nobody when there is none.
+    """
 
     def __init__(
         self,
-        fakes: Mapping[Service, "WSGIApplication"],
+        fakes: Fakes,
         journal: Journal,
         pods: PodNames,
         extra_hosts: Mapping[str, Service] | None = None,
@@ -73,8 +79,9 @@ class Gateway:
         service = service_of(host) or self._extra_hosts.get(host)
         client = str(environ.get("REMOTE_ADDR", ""))
         environ[wsgi.POD_KEY] = self._pods.name(client)
+        identity: Identity = environ.get(wsgi.IDENTITY_KEY, NOBODY)
         body = buffer_body(environ)
-        chunks, status, headers, error = self._answer(service, environ)
+        chunks, status, headers, error = self._answer(service, identity.tenant, environ)
         self._journal.append(
             Event(
                 kind="http",
@@ -90,13 +97,14 @@ class Gateway:
                 pod=environ[wsgi.POD_KEY],
                 unmocked=wsgi.UNMOCKED_HEADER in headers,
                 error=error,
+                identity=identity,
             )
         )
         start_response(status, headers.to_wsgi_list())
         return chunks
 
     def _answer(
-        self, service: Service | None, environ: "WSGIEnvironment"
+        self, service: Service | None, tenant: str, environ: "WSGIEnvironment"
     ) -> tuple[Iterable[bytes], str, Headers, str]:
         """(body, status line, headers, error) of the fake, buffered so that the journal comes first."""
         application: WSGIApplication
@@ -104,7 +112,7 @@ class Gateway:
             what = f"host {hostname(environ) or '(none)'}"
             application = wsgi.unmocked_response(what)
         else:
-            application = self._fakes[service]
+            application = self._fakes.world(tenant).applications()[service]
         error = ""
         try:
             chunks, status, headers = run_wsgi_app(application, environ, buffered=True)

@@ -80,6 +80,7 @@ class InternetComputer:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.now = now
         self._lock = threading.RLock()
+        self._proposed = 0
         self.reset()
 
     def reset(self) -> None:
@@ -91,6 +92,23 @@ class InternetComputer:
             self._alerts: dict[str, tuple[Alert, ...]] = {}
             self._admin_calls: list[dict[str, Any]] = []
             self._life_cycle = LifeCycle()
+
+    def proposed(self) -> int:
+        """How many proposals were ever made; `reset` does not lower it."""
+        with self._lock:
+            return self._proposed
+
+    def changes(self) -> list[str]:
+        """How it differs from a new one, each in a few words."""
+        with self._lock:
+            differs = {
+                f"{len(self._subnets)} subnets": bool(self._subnets),
+                f"{len(self._proposals)} proposals": bool(self._proposals),
+                f"{len(self._admin_calls)} ic-admin calls": bool(self._admin_calls),
+                "alerts": any(self._alerts.values()),
+                "another proposal life cycle": self._life_cycle != LifeCycle(),
+            }
+        return [what for what, true in differs.items() if true]
 
     def set_registry(self, subnets: Iterable[Subnet]) -> None:
         """Replace the subnets; proposals that were executed before no longer count for their versions."""
@@ -201,6 +219,7 @@ class InternetComputer:
             upgrade_delay=cycle.upgrade_delay,
             accepted_at=now + cycle.acceptance_delay if cycle.auto else None,
         )
+        self._proposed += 1
         return proposal_id
 
     def _shown(self, proposal: Proposal) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.mocks.identity import NOBODY, Identity
+from harness.mocks.tenancy import DEFAULT
+
 REDACTED = "[redacted]"
 SECRET_KEYS = frozenset(
     {"token", "access_token", "refresh_token", "id_token", "assertion", "authorization", "client_secret"}
@@ -41,6 +44,7 @@ class Event:
     client: the caller's address; pod: its name, or the address again when it has none.
     unmocked: nothing here serves that host or path.
     error: what went wrong inside the fake, a bug of the mocks.
+    identity: the task that asked; its fields and its tenant are fields of the entry.
     """
 
     kind: str
@@ -56,6 +60,7 @@ class Event:
     duration_ms: float = 0.0
     unmocked: bool = False
     error: str = ""
+    identity: Identity = NOBODY
 
 
 class Journal:
@@ -71,6 +76,7 @@ class Journal:
     def append(self, event: Event) -> None:
         """Store `event` redacted, with its `seq` and the UTC time."""
         entry = asdict(event)
+        entry.update(tenant=event.identity.tenant, **entry.pop("identity"))
         entry["query"] = redact(entry["query"])
         entry["request"] = redact(entry["request"])
         with self._lock:
@@ -81,9 +87,12 @@ class Journal:
                 self._file.write(json.dumps(entry) + "\n")
 
     def entries(
-        self, since: int = 0, service: str | None = None, pod: str | None = None
+        self, since: int = 0, service: str | None = None, pod: str | None = None, tenant: str = DEFAULT
     ) -> list[dict[str, Any]]:
-        """Entries with `seq` greater than `since`, oldest first, of one service or pod if given."""
+        """Entries with `seq` greater than `since`, oldest first, of one service or pod if given.
+
+        Of one tenant if given, else of everybody.
+        """
         with self._lock:
             entries = list(self._entries)
         return [
@@ -92,12 +101,13 @@ class Journal:
             if entry["seq"] > since
             and (service is None or entry["service"] == service)
             and (pod is None or entry["pod"] == pod)
+            and tenant in (DEFAULT, entry["tenant"])
         ]
 
-    def forget(self) -> None:
-        """Drop what is in memory, for a test that starts anew; the file keeps all of it."""
+    def forget(self, tenant: str = DEFAULT) -> None:
+        """Drop what is in memory, of one tenant if given, for a test that starts anew; the file keeps all of it."""
         with self._lock:
-            self._entries.clear()
+            self._entries = [entry for entry in self._entries if tenant not in (DEFAULT, entry["tenant"])]
 
     def close(self) -> None:
         """Close the file; later entries stay in memory only."""

@@ -10,6 +10,7 @@ from dnslib import DNSError, DNSRecord  # type: ignore[import-untyped]
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 LOOKUP_SECONDS = 1.0
+SANDBOX = "-sandbox"
 
 
 def nameserver(resolv_conf: Path = RESOLV_CONF) -> str | None:
@@ -41,7 +42,8 @@ def reverse_lookup(address: str) -> str | None:
 class PodNames:
     """Names are cached for `lifetime` seconds: a restarted pod may come back on another's address.
 
-    The engine's resolver answers `<container>.<network>`, where the container is `<stack>-<service>`.
+    The engine's resolver answers `<container>.<network>`. The container is `<stack>-<service>`, or
+    `<stack>-<pod>-sandbox`, the one that holds the network of all containers of a pod.
     """
 
     def __init__(
@@ -60,7 +62,10 @@ class PodNames:
         if found and time.monotonic() - found[0] < self._lifetime:
             return found[1]
         name = self._lookup(address)
-        pod = name.split(".", 1)[0].removeprefix(self._prefix) if name else address
+        pod = self._pod(name) if name else address
         with self._lock:
             self._cache[address] = (time.monotonic(), pod)
         return pod
+
+    def _pod(self, name: str) -> str:
+        return name.split(".", 1)[0].removeprefix(self._prefix).removesuffix(SANDBOX)

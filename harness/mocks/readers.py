@@ -3,6 +3,7 @@
 mocks = MocksControl("http://172.20.0.2:8099")
 mocks.sheets.put("plan", "2026-11-16", [["Day", "Time (UTC)", "Subnets", "Batch"], ...])
 mocks.slack.messages(channel="ic-os-rollout")[-1].text
+mine = mocks.for_tenant(new_tenant())  # sees and changes one tenancy only
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
+
+from harness.mocks.tenancy import HEADER
 
 TIMEOUT_SECONDS = 10.0
 
@@ -90,7 +93,10 @@ class S3Object:
 @dataclass(frozen=True, slots=True)
 class Request:
     """One journal entry: an HTTP request (kind "http") or a DNS question (kind "dns": host is the name asked for,
-    method the record type). `unmocked`: nobody serves it. `error`: the mocks themselves failed."""
+    method the record type). `unmocked`: nobody serves it. `error`: the mocks themselves failed.
+
+    The last six tell which task asked: "", -1 and 0 where nobody is known; `tenant` also where it belongs to none.
+    """
 
     seq: int
     time: datetime
@@ -107,24 +113,60 @@ class Request:
     pod: str
     unmocked: bool
     error: str
+    tenant: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    try_number: int
 
 
 @dataclass(frozen=True, slots=True)
 class EgressAttempt:
-    """A pod tried to reach something that nobody mocks: a host name it looked up, or a path of a mocked host."""
+    """A pod tried to reach something that nobody mocks: a host name it looked up, or a path of a mocked host.
+
+    The last three tell which task, empty when nobody is known.
+    """
 
     seq: int
     time: datetime
     pod: str
     host: str
     path: str
+    dag_id: str
+    run_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MocksTally:
+    """How many messages and proposals all tenants made since the last full reset, and objects in the log bucket."""
+
+    slack_messages: int
+    proposals: int
+    log_objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pristine:
+    """True when nothing is left of anybody; else `why` says what is, each in a few words."""
+
+    why: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return not self.why
 
 
 class _Connection:
-    """HTTP to the control API with its errors turned into MocksError."""
+    """HTTP to the control API in one tenancy's name, with its errors turned into MocksError."""
 
-    def __init__(self, base_url: str) -> None:
-        self._client = httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
+    def __init__(self, client: httpx.Client, tenant: str) -> None:
+        self._client = client
+        self._headers = {HEADER: tenant} if tenant else {}
+
+    def for_tenant(self, tenant: str) -> "_Connection":
+        """The same, in another's name."""
+        return _Connection(self._client, tenant)
 
     def call(
         self, method: str, path: str, body: Any = None, **parameters: str | int | None
@@ -132,7 +174,7 @@ class _Connection:
         """One request; parameters that are None are left out."""
         given = {name: value for name, value in parameters.items() if value is not None}
         try:
-            response = self._client.request(method, path, json=body, params=given)
+            response = self._client.request(method, path, json=body, params=given, headers=self._headers)
         except httpx.TransportError as error:
             raise MocksUnreachableError(
                 f"the mocks at {self._client.base_url} do not answer: {error}"
@@ -276,14 +318,28 @@ def _proposal(item: Mapping[str, Any]) -> Proposal:
 
 
 class MocksControl:
-    """Handles on a running mocks pod. Raises MocksUnreachableError and MocksRefusedError from every method."""
+    """Handles on a running mocks pod. Raises MocksUnreachableError and MocksRefusedError from every method.
 
-    def __init__(self, base_url: str) -> None:
-        self._connection = _Connection(base_url)
-        self.slack = SlackReader(self._connection)
-        self.sheets = SheetsReader(self._connection)
-        self.s3 = S3Reader(self._connection)
-        self.ic = IcReader(self._connection)
+    tenant: whose world, journal and objects it is about. Without one: the default world, everybody's journal and
+    objects, and the reset of everything.
+    """
+
+    def __init__(self, base_url: str, tenant: str = "") -> None:
+        client = httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._use(_Connection(client, tenant))
+
+    def _use(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.slack = SlackReader(connection)
+        self.sheets = SheetsReader(connection)
+        self.s3 = S3Reader(connection)
+        self.ic = IcReader(connection)
+
+    def for_tenant(self, tenant: str) -> "MocksControl":
+        """A handle on the same mocks that sees and changes one tenancy only; it closes and is closed with this one."""
+        other = MocksControl.__new__(MocksControl)
+        other._use(self._connection.for_tenant(tenant))
+        return other
 
     def __enter__(self) -> Self:
         return self
@@ -311,17 +367,28 @@ class MocksControl:
         return [Request(**{**entry, "time": datetime.fromisoformat(entry["time"])}) for entry in found]
 
     def egress(self, since: int = 0) -> list[EgressAttempt]:
-        """Attempts to reach what nobody mocks, each (pod, host, path) once, where it first came up.
+        """Attempts to reach what nobody mocks, each (pod, task, host, path) once, where it first came up.
 
         Names without a dot are left out: they are the stack's own (of a pod that is down).
         """
-        attempts: dict[tuple[str, str, str], EgressAttempt] = {}
+        attempts: dict[tuple[str, ...], EgressAttempt] = {}
         for entry in self.journal(since):
             if entry.unmocked and "." in entry.host:
-                attempt = EgressAttempt(entry.seq, entry.time, entry.pod, entry.host, entry.path)
-                attempts.setdefault((entry.pod, entry.host, entry.path), attempt)
+                what = (entry.pod, entry.host, entry.path, entry.dag_id, entry.run_id, entry.task_id)
+                attempts.setdefault(what, EgressAttempt(entry.seq, entry.time, *what))
         return list(attempts.values())
 
+    def tally(self) -> MocksTally:
+        """What all tenants made since the last full reset. Not for a tenant's handle: MocksRefusedError (400)."""
+        return MocksTally(**self._connection.json("GET", "/tally"))
+
+    def pristine(self) -> Pristine:
+        """Whether a reset left anything: anywhere, or of this handle's tenant (whose objects stay in S3)."""
+        return Pristine(tuple(self._connection.json("GET", "/pristine")["why"]))
+
     def reset(self) -> None:
-        """Everything back to pristine, the journal empty; certificates and access tokens stay valid."""
+        """Everything back to pristine, the journal empty; certificates and access tokens stay valid.
+
+        Of a tenant's handle: only what is the tenant's, and S3 keeps its objects.
+        """
         self._connection.call("POST", "/reset")

@@ -1,6 +1,7 @@
 """S3 by moto, behind path-style and virtual-host addresses, with its buckets made at start.
 
-moto takes over a second to import, so it loads on a thread of its own; a request that comes earlier waits for it.
+moto takes over a second to import, so it loads on a thread of its own, from `load` on; a request that comes earlier
+waits for it.
 """
 
 import threading
@@ -43,10 +44,13 @@ class S3:
     def __init__(self, buckets: Sequence[str]) -> None:
         self._buckets = tuple(buckets)
         self._loaded: Future[WSGIApplication] = Future()
-        threading.Thread(target=self._load, name="load-s3", daemon=True).start()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         return self.wait()(_path_style(environ), start_response)
+
+    def load(self) -> None:
+        """Begin to load, once."""
+        threading.Thread(target=self._load, name="load-s3", daemon=True).start()
 
     def wait(self) -> "WSGIApplication":
         """moto's application once it is loaded. Raises what loading raised, or TimeoutError."""
@@ -65,15 +69,17 @@ class S3:
             account.reset()
         self._make_buckets(self.wait())
 
+    def changes(self) -> list[str]:
+        """Which buckets hold objects, each in a few words."""
+        held = {bucket: len(self.objects(bucket)) for bucket in self._all_buckets()}
+        return [f"{count} objects in bucket {bucket}" for bucket, count in held.items() if count]
+
     def objects(self, bucket: str, prefix: str = "") -> list[dict[str, Any]]:
         """{"key", "size", "modified"} of each object in key order. Raises NoSuchObject for a missing bucket."""
         found: list[dict[str, Any]] = []
         query = {"list-type": "2", "prefix": prefix}
         while True:
-            page = self._request("GET", f"/{bucket}", query)
-            # The XML comes from moto in this very process.
-            root = ElementTree.fromstring(page.get_data())  # noqa: S314
-            space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+            root, space = _xml(self._request("GET", f"/{bucket}", query))
             found += [
                 {
                     "key": item.findtext(f"{space}Key", ""),
@@ -90,6 +96,10 @@ class S3:
     def read(self, bucket: str, key: str) -> bytes:
         """An object's content. Raises NoSuchObject."""
         return self._request("GET", f"/{bucket}/{quote(key)}").get_data()
+
+    def _all_buckets(self) -> list[str]:
+        root, space = _xml(self._request("GET", "/"))
+        return [item.findtext(f"{space}Name", "") for item in root.iter(f"{space}Bucket")]
 
     def _request(self, method: str, path: str, query: dict[str, str] | None = None) -> Response:
         response = Client(self.wait(), Response).open(
@@ -116,6 +126,13 @@ class S3:
             response = client.put(f"/{bucket}", base_url=f"http://{S3_HOST}")
             if response.status_code != 200:
                 raise RuntimeError(f"cannot make bucket {bucket}: {response.get_data(as_text=True)}")
+
+
+def _xml(answer: Response) -> tuple[ElementTree.Element, str]:
+    """The root of an answer and the namespace, if any, as it stands before its tags."""
+    # The XML comes from moto in this very process.
+    root = ElementTree.fromstring(answer.get_data())  # noqa: S314
+    return root, root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
 
 
 def _path_style(environ: "WSGIEnvironment") -> "WSGIEnvironment":

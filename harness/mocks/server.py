@@ -1,16 +1,16 @@
-"""The mocks as listeners: HTTP, HTTPS, control and DNS, in one process."""
+"""The mocks as listeners: HTTP, HTTPS, control, DNS and identities, in one process."""
 
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from cheroot.wsgi import Server
-
+from harness.mocks.connections import IdentifyingServer
 from harness.mocks.control import Control
 from harness.mocks.dns import DnsListener, Refusal
 from harness.mocks.fakes import Fakes
 from harness.mocks.gateway import Gateway
+from harness.mocks.identity import Announcements, IdentityListener
 from harness.mocks.journal import Journal
 from harness.mocks.names import Service, certificate_names
 from harness.mocks.pki import Authority, TlsAdapter
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 THREADS = 24
 CONTROL_THREADS = 4
-BACKLOG = 256
 
 
 def decoding(application: "WSGIApplication") -> "WSGIApplication":
@@ -47,11 +46,10 @@ class HttpListener:
         port: int,
         application: "WSGIApplication",
         threads: int,
+        announcements: Announcements,
         tls: TlsAdapter | None = None,
     ) -> None:
-        self._server = Server(
-            (address, port), decoding(application), numthreads=threads, request_queue_size=BACKLOG
-        )
+        self._server = IdentifyingServer((address, port), decoding(application), threads, announcements)
         self._server.ssl_adapter = tls
         self._server.prepare()
         self.port: int = self._server.bind_addr[1]
@@ -79,24 +77,29 @@ class Mocks:
         self.journal = Journal(settings.state_dir / "journal.jsonl")
         authority = Authority()
         self._pods = PodNames(settings.stack)
-        gateway = Gateway(self.fakes.applications(), self.journal, self._pods, extra)
+        announcements = Announcements()
+        gateway = Gateway(self.fakes, self.journal, self._pods, extra)
         tls = TlsAdapter(authority.server_context((*certificate_names(), *extra)))
         control = Control(self.fakes, self.journal).app
         address, ports = settings.listen_address, settings.ports
-        self._http = HttpListener(address, ports.http, gateway, THREADS)
-        self._https = HttpListener(address, ports.https, gateway, THREADS, tls)
-        self._control = HttpListener(address, ports.control, control, CONTROL_THREADS)
-        self._dns = DnsListener(address, ports.dns, Refusal(self.journal, self._pods))
+        self._http = HttpListener(address, ports.http, gateway, THREADS, announcements)
+        self._https = HttpListener(address, ports.https, gateway, THREADS, announcements, tls)
+        self._control = HttpListener(address, ports.control, control, CONTROL_THREADS, announcements)
+        self._dns = DnsListener(address, ports.dns, Refusal(self.journal, self._pods, announcements))
+        self._identity = IdentityListener(address, ports.identity, announcements)
         provision(settings.shared_dir, authority.certificate())
 
     def ports(self) -> Ports:
         """The ports that are really listened on."""
-        return Ports(self._http.port, self._https.port, self._control.port, self._dns.port)
+        return Ports(
+            self._http.port, self._https.port, self._control.port, self._dns.port, self._identity.port
+        )
 
     def start(self) -> None:
-        """Serve; the control API, which reports health, comes last."""
+        """Serve; the control API, which reports health, comes last. S3 loads from then on."""
         for listener in self._listeners():
             listener.start()
+        self.fakes.s3.load()
 
     def stop(self) -> None:
         """Stop all listeners and close the journal."""
@@ -104,5 +107,5 @@ class Mocks:
             listener.stop()
         self.journal.close()
 
-    def _listeners(self) -> Iterable[HttpListener | DnsListener]:
-        return (self._dns, self._http, self._https, self._control)
+    def _listeners(self) -> Iterable[HttpListener | DnsListener | IdentityListener]:
+        return (self._identity, self._dns, self._http, self._https, self._control)

@@ -12,12 +12,13 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """TCP ports to listen on (`dns` is UDP and TCP). 0 asks the kernel for a free one."""
+    """TCP ports to listen on (`dns` is UDP and TCP, `identity` UDP). 0 asks the kernel for a free one."""
 
     http: int = 80
     https: int = 443
     control: int = 8099
     dns: int = 53
+    identity: int = 8098
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Settings:
     slack_token: the one bot token that Slack accepts.
     google_public_key: PEM of the key that verifies the service account's assertions.
     google_client_email: the service account those assertions must come from.
-    shared_dir: volume that every pod mounts; receives the CA bundle and `bin/ic-admin`.
+    shared_dir: volume that every pod mounts; receives what `provision` writes.
     state_dir: private directory of this process; receives `journal.jsonl`.
     stack: prefix of the stack's container names, removed to get a pod's name.
     """

@@ -53,6 +53,11 @@ class Sheets:
         with self._lock:
             self._spreadsheets.clear()
 
+    def changes(self) -> list[str]:
+        """How it differs from a new one, each in a few words."""
+        with self._lock:
+            return [f"{len(self._spreadsheets)} spreadsheets"] if self._spreadsheets else []
+
     def put(self, spreadsheet_id: str, tab: str, rows: Sequence[Sequence[Any]]) -> None:
         """Make a tab hold exactly `rows`, creating tab and spreadsheet. Raises FormulaError."""
         with self._lock:

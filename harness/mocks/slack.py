@@ -78,6 +78,7 @@ class Slack:
         self._lock = threading.Lock()
         self._channels: tuple[str, ...] = DEFAULT_CHANNELS
         self._messages: list[Message] = []
+        self._posted = 0
         self._last_microseconds = 0
         self.app = Router(
             [
@@ -93,6 +94,20 @@ class Slack:
         with self._lock:
             self._channels = DEFAULT_CHANNELS
             self._messages.clear()
+
+    def posted(self) -> int:
+        """How many messages were ever accepted; `reset` does not lower it."""
+        with self._lock:
+            return self._posted
+
+    def changes(self) -> list[str]:
+        """How it differs from a new one, each in a few words."""
+        with self._lock:
+            differs = {
+                f"{len(self._messages)} Slack messages": bool(self._messages),
+                "other Slack channels": self._channels != DEFAULT_CHANNELS,
+            }
+        return [what for what, true in differs.items() if true]
 
     def set_channels(self, names: Iterable[str]) -> None:
         """Replace the channels that exist (names without '#')."""
@@ -157,6 +172,7 @@ class Slack:
                 ts, channel, text, blocks, str(thread_ts) if thread_ts is not None else None, USER_ID, pod
             )
             self._messages.append(message)
+            self._posted += 1
         return {"channel": channel_id(channel), "ts": ts, "message": _as_slack_shows(message)}
 
     def _channel_name(self, channel: str) -> str | None:

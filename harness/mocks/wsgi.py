@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     __all__ = ["StartResponse", "WSGIApplication", "WSGIEnvironment"]
 
 POD_KEY = "itest.pod"
+IDENTITY_KEY = "itest.identity"
+"""Environment key of the `Identity` that opened the connection."""
 UNMOCKED_HEADER = "X-Not-Mocked"
 
 Handler = Callable[..., Response]

@@ -1,8 +1,11 @@
 """A whole mocks server on free ports of this machine, met by official clients under production host names."""
 
 import json
+import os
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +14,19 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from harness.mocks.names import Service, service_of
-from harness.mocks.provision import CA_BUNDLE
+from harness.mocks.identity import Identity
+from harness.mocks.names import Service
+from harness.mocks.provision import CA_BUNDLE, SITE
 from harness.mocks.readers import MocksControl
 from harness.mocks.server import Mocks
 from harness.mocks.settings import Ports, Settings
 
+from .redirect import redirected
+
+ROOT = Path(__file__).parents[3]
 SLACK_TOKEN = "xoxb-for-this-test-run"
 CLIENT_EMAIL = "rollout@itest.iam.gserviceaccount.com"
 VERSION = "a" * 40
-UNKNOWN_HOST = "not-mocked.example.com"
 OLD_VERSION = "e915efecc8af90993ccfc499721ebe826aadba60"
 SUBNET = "io67a-2jmkw-zup3h-snbwi-g6a5n-rm5dn-b6png-lvdpl-nqnto-yih6l-gqe"
 
@@ -50,6 +56,58 @@ class Running:
     def ca_bundle(self) -> Path:
         return self.shared_dir / CA_BUNDLE
 
+    def trust(self) -> dict[str, str]:
+        """The environment that makes every client trust the mocks' authority."""
+        names = ("SSL_CERT_FILE", "HTTPLIB2_CA_CERTS", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
+        return dict.fromkeys(names, str(self.ca_bundle))
+
+    def pod(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a Python program as a pod of the mirror would: `sitecustomize` and all, under production names."""
+        return run_in_pod(self, script, arguments, environment)
+
+
+def run_in_pod(
+    running: Running, script: str, arguments: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """The program's end. `environment` adds to what pods have; the program must say nothing on stderr."""
+    ports = running.ports
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.mocks.redirect", *arguments],
+        input=script,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{running.shared_dir / SITE}{os.pathsep}{ROOT}",
+            # Pods mount the volume read-only.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "ITEST_IDENTITY": f"localhost:{ports.identity}/{ports.http},{ports.https}",
+            "REDIRECT": f"{ports.http},{ports.https},{ports.dns}",
+            **running.trust(),
+            **environment,
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done
+
+
+def exported(identity: Identity) -> dict[str, str]:
+    """What Airflow puts into the environment of a task process."""
+    return {
+        "AIRFLOW_CTX_DAG_ID": identity.dag_id,
+        "AIRFLOW_CTX_DAG_RUN_ID": identity.run_id,
+        "AIRFLOW_CTX_TASK_ID": identity.task_id,
+        "AIRFLOW_CTX_TRY_NUMBER": str(identity.try_number),
+    }
+
+
+def task_of(tenant: str, task_id: str = "tell") -> Identity:
+    """A task instance in a run of the tenant's."""
+    return Identity("rollout", f"manual__{tenant}/2026-11-16T09:00:00+00:00", task_id, -1, 1)
+
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
@@ -62,7 +120,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         shared_dir=root / "shared",
         state_dir=root / "state",
         listen_address="127.0.0.1",
-        ports=Ports(0, 0, 0, 0),
+        ports=Ports(0, 0, 0, 0, 0),
     )
     mocks = Mocks(settings, extra_hosts={"localhost": Service.IC_NNS})
     mocks.start()
@@ -81,28 +139,12 @@ def mocks(running: Running) -> Iterator[MocksControl]:
 @pytest.fixture
 def production_names(running: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
     """Production host names lead to the mocks in this process, and every client trusts their authority."""
-    resolve, connect = socket.getaddrinfo, socket.socket.connect
-    local = {80: running.ports.http, 443: running.ports.https}
-
-    def mocked(host: Any) -> bool:
-        name = host.decode() if isinstance(host, bytes) else str(host)
-        return service_of(name) is not None or name == UNKNOWN_HOST
-
-    def resolve_locally(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        if mocked(host):
-            return resolve("127.0.0.1", local[int(port)], *args, **kwargs)
-        return resolve(host, port, *args, **kwargs)
-
-    def connect_locally(self: socket.socket, address: Any) -> None:
-        if isinstance(address, tuple) and mocked(address[0]):
-            address = ("127.0.0.1", local[address[1]])
-        connect(self, address)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve_locally)
-    # httplib2 connects to the name, not to the address that it looked up.
-    monkeypatch.setattr(socket.socket, "connect", connect_locally)
-    for name in ("SSL_CERT_FILE", "HTTPLIB2_CA_CERTS", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"):
-        monkeypatch.setenv(name, str(running.ca_bundle))
+    ports = running.ports
+    resolve, connect = redirected(ports.http, ports.https, ports.dns)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    for name, value in running.trust().items():
+        monkeypatch.setenv(name, value)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     return running

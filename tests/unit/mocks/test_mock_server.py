@@ -6,7 +6,8 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,20 @@ from typing import Any
 import httpx
 import pytest
 from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
+from werkzeug.wrappers import Response
 
 from harness.mocks import names
 from harness.mocks.journal import REDACTED, Event, Journal
 from harness.mocks.pki import Authority
 from harness.mocks.pods import PodNames, nameserver
-from harness.mocks.provision import CA_BUNDLE, IC_ADMIN
+from harness.mocks.provision import CA_BUNDLE, IC_ADMIN, SITE
 from harness.mocks.readers import MocksControl, MocksRefusedError, MocksUnreachableError
-from harness.mocks.settings import Settings, SettingsError
+from harness.mocks.s3 import S3
+from harness.mocks.server import HttpListener, Mocks
+from harness.mocks.settings import Ports, Settings, SettingsError
 
-from .conftest import SLACK_TOKEN, SUBNET, UNKNOWN_HOST, Running
+from .conftest import ROOT, SLACK_TOKEN, SUBNET, Running
+from .redirect import UNKNOWN_HOST
 
 
 def post_message(text: str, **headers: str) -> httpx.Response:
@@ -138,13 +143,20 @@ def test_two_stacks_do_not_trust_each_other() -> None:
     assert Authority().certificate() != Authority().certificate()
 
 
-def test_the_shared_volume_gets_the_authority_and_ic_admin_and_no_private_key(running: Running) -> None:
+SITE_MODULES = ("itest_logging.py", "sitecustomize.py")
+
+
+def test_the_shared_volume_gets_the_authority_ic_admin_and_modules_and_no_private_key(
+    running: Running,
+) -> None:
     files = {
         str(path.relative_to(running.shared_dir)) for path in running.shared_dir.rglob("*") if path.is_file()
     }
-    assert files == {CA_BUNDLE, IC_ADMIN}
+    assert files == {CA_BUNDLE, IC_ADMIN, *(f"{SITE}/{name}" for name in SITE_MODULES)}
     assert running.ca_bundle.stat().st_mode & 0o777 == 0o644
     assert (running.shared_dir / IC_ADMIN).stat().st_mode & 0o777 == 0o755
+    for name in SITE_MODULES:
+        assert (running.shared_dir / SITE / name).stat().st_mode & 0o777 == 0o644
     assert re.findall(r"-----BEGIN (.*)-----", running.ca_bundle.read_text()) == ["CERTIFICATE"]
 
 
@@ -172,6 +184,12 @@ def test_reverse_lookups_and_names_of_the_stack_are_no_egress(running: Running, 
 
 def test_a_pod_is_named_without_its_stack_and_network() -> None:
     assert PodNames("itest-7f", lambda _: "itest-7f-worker-1.itest-7f").name("10.0.0.2") == "worker-1"
+
+
+def test_a_pod_is_named_like_the_sandbox_that_holds_its_network() -> None:
+    names = {"10.0.0.2": "itest-7f-worker-1-sandbox.itest-7f", "10.0.0.3": "itest-7f-a-sandbox-b-sandbox.n"}
+    pods = PodNames("itest-7f", names.get)
+    assert [pods.name(address) for address in names] == ["worker-1", "a-sandbox-b"]
 
 
 def test_an_address_without_a_name_stands_for_itself() -> None:
@@ -208,7 +226,6 @@ def test_the_journal_survives_writers_on_many_threads(tmp_path: Path) -> None:
     assert written == list(range(1, 401)) == [entry["seq"] for entry in journal.entries()]
 
 
-ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {
     "ITEST_SLACK_TOKEN": "xoxb-secret",
     "ITEST_GOOGLE_PUBLIC_KEY": "-----BEGIN PUBLIC KEY-----",
@@ -256,6 +273,66 @@ def test_the_mocks_import_nothing_from_the_rest_of_the_harness() -> None:
 
 def test_health_is_good_when_everything_is_loaded(mocks: MocksControl) -> None:
     assert mocks.healthy()
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[Mocks]:
+    """Mocks of their own that are not started yet."""
+    settings = Settings(
+        **{"slack_token": "x", "google_public_key": "x", "google_client_email": "x"},
+        **{"shared_dir": tmp_path, "state_dir": tmp_path},
+        listen_address="127.0.0.1",
+        ports=Ports(0, 0, 0, 0, 0),
+    )
+    mocks = Mocks(settings)
+    yield mocks
+    mocks.stop()
+
+
+def test_the_mocks_are_healthy_before_s3_is_loaded(starting: Mocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    loading, loaded = threading.Event(), threading.Event()
+
+    def load() -> Any:
+        loading.set()
+        assert loaded.wait(30)
+        return lambda environ, start_response: Response(status=200)(environ, start_response)
+
+    monkeypatch.setattr("harness.mocks.s3._moto", load)
+    starting.start()
+    assert loading.wait(30)
+    with MocksControl(f"http://127.0.0.1:{starting.ports().control}") as control:
+        assert control.healthy()
+    loaded.set()
+    starting.fakes.s3.wait()
+
+
+def test_s3_loads_when_all_listeners_serve(starting: Mocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its import takes a second of the interpreter, which everybody would wait for."""
+    order: list[str] = []
+    start = HttpListener.start
+
+    def started(self: HttpListener) -> None:
+        start(self)
+        order.append("listener")
+
+    monkeypatch.setattr(HttpListener, "start", started)
+    monkeypatch.setattr(S3, "load", lambda _: order.append("S3"))
+    starting.start()
+    assert order == ["listener", "listener", "listener", "S3"]
+
+
+def test_the_mocks_are_unhealthy_when_s3_cannot_be_loaded(
+    starting: Mocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> Any:
+        raise ImportError("no moto")
+
+    monkeypatch.setattr("harness.mocks.s3._moto", load)
+    starting.start()
+    with pytest.raises(ImportError, match="no moto"):
+        starting.fakes.s3.wait()
+    answer = httpx.get(f"http://127.0.0.1:{starting.ports().control}/healthz", trust_env=False)
+    assert (answer.status_code, "no moto" in answer.json()["error"]) == (503, True)
 
 
 def test_readers_say_when_nobody_answers() -> None:
