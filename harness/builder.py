@@ -70,14 +70,15 @@ def obtain(recipes: dict[str, Recipe], wanted: tuple[str, ...]) -> None:
 
 
 def _needed(recipes: dict[str, Recipe], wanted: tuple[str, ...], absent: set[str]) -> set[str]:
+    """What to make here; a migrated image is not, but what it is made of (`harness.template`)."""
     todo: set[str] = set()
     queue = deque(key for key in wanted if key in absent)
     while queue:
         key = queue.popleft()
-        todo.add(key)
-        below = recipes[key].base
-        if below and below in absent and below not in todo:
-            queue.append(below)
+        recipe = recipes[key]
+        if recipe.how != "migrated":
+            todo.add(key)
+        queue.extend(of for of in (recipe.base, recipe.migrated_by) if of and of in absent and of not in todo)
     return todo
 
 

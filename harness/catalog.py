@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from harness.images import AIRFLOW_VERSION, DatabaseKind
-from harness.services import airflow3
-from harness.services.database import database
+from harness.services.airflow3 import Components, migrate
+from harness.services.database import database, is_migrated
 from harness.services.gateway import gateway
 from harness.services.git import git_origin
 from harness.services.mocks import mocks
 from harness.services.redis import redis
-from harness.topology import Pod, Topology
+from harness.topology import Topology
+
+WORKERS = {"default": 1, "two-workers": 2}
+"""Name of each topology to how many Celery workers it has; all have production's shape of Airflow 3."""
+
+TOPOLOGIES = tuple(WORKERS)
 
 
-def _stack(name: str, pods: tuple[Pod, ...], kind: DatabaseKind) -> Topology:
-    services = (database(kind), redis(), git_origin(), mocks(), airflow3.migrate())
-    mains = tuple(pod.main for pod in pods)
-    return Topology(name, AIRFLOW_VERSION, (*services, gateway((*services, *mains))), pods)
+def build(name: str, kind: DatabaseKind, faithful: bool = False) -> Topology:
+    """The topology `name` on that kind of database; raises `KeyError`.
 
-
-def _core() -> tuple[Pod, ...]:
-    return (airflow3.api_server(), airflow3.scheduler(), airflow3.dag_processor(), airflow3.triggerer())
-
-
-def default(kind: DatabaseKind) -> Topology:
-    """The production shape of Airflow 3 with one worker."""
-    return _stack("default", (*_core(), airflow3.worker(1)), kind)
-
-
-def two_workers(kind: DatabaseKind) -> Topology:
-    """The same with two Celery workers."""
-    return _stack("two-workers", (*_core(), airflow3.worker(1), airflow3.worker(2)), kind)
-
-
-TOPOLOGIES: dict[str, Callable[[DatabaseKind], Topology]] = {
-    "default": default,
-    "two-workers": two_workers,
-}
+    `faithful` leaves out every setting that departs from production for speed (`services.speed`).
+    """
+    migrated = is_migrated(kind)
+    services = (database(kind), redis(), git_origin(), *mocks(), *(() if migrated else migrate()))
+    pods = Components(migrated, faithful).pods(WORKERS[name])
+    doors = gateway((*services, *(pod.main for pod in pods)))
+    return Topology(name, AIRFLOW_VERSION, (*services, doors), pods)

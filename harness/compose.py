@@ -12,14 +12,14 @@ import yaml
 
 from harness import labels
 from harness.images import DatabaseKind
-from harness.topology import PLACEHOLDER, Healthcheck, Service, Topology
+from harness.topology import PLACEHOLDER, SANDBOX_CAPABILITIES, Healthcheck, Service, Topology
 
 HEADER = """\
 # Generated from the topology `{name}`, database {kind}, by `make compose`; lint fails when it differs. Do not edit.
-# `make up` starts it: the variables are written by `itest up` to .itest/compose/<stack>/env.
+# `itest up --compose` starts it: the variables are written by `itest up` to .itest/compose/<stack>/env.
 """
 
-MISSING = "start this with make up"
+MISSING = "start this with scripts/itest up --compose"
 BOOT_INTERVAL = 5
 """Seconds between health checks under compose, whose boot waits for them. The engine of Debian 12 knows no
 shorter interval for the start."""
@@ -70,6 +70,12 @@ CONDITIONS = {
 }
 
 
+def _network(service: Service) -> dict[str, Any]:
+    if service.network_of:
+        return {"network_mode": f"service:{service.network_of}"}
+    return {"hostname": service.hostname or service.name, "networks": _networks(service)}
+
+
 def _networks(service: Service) -> dict[str, Any]:
     inside: dict[str, Any] = {}
     if service.aliases:
@@ -88,15 +94,17 @@ def _service(service: Service) -> dict[str, Any]:
     out: dict[str, Any] = {
         "image": _required(image_variable(service.image)),
         "container_name": f"{_required('ITEST_STACK')}-{service.name}",
-        "hostname": service.name,
-        "init": True,
+        "init": not service.sandbox,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "pull_policy": "missing",
         "restart": "no",
         "stop_grace_period": f"{service.stop_grace}s",
         "labels": _labels(service.name),
-        "networks": _networks(service),
+        "mem_limit": f"{service.memory}m",
+        "memswap_limit": f"{service.memory}m",
+        "cpu_shares": service.cpu_shares,
+        **_network(service),
     }
     if service.command:
         out["command"] = [_text(part) for part in service.command]
@@ -110,7 +118,8 @@ def _service(service: Service) -> dict[str, Any]:
         out["depends_on"] = {a.service: {"condition": CONDITIONS[a.condition]} for a in service.after}
     if service.published_ports:
         out["ports"] = [f"{_required('ITEST_BIND_ADDRESS')}::{port}" for port in service.published_ports]
-    if service.guarded:
+    if service.sandbox:
+        out["cap_add"] = list(SANDBOX_CAPABILITIES)
         out["dns"] = [_required("ITEST_DNS_ADDRESS")]
     return out
 

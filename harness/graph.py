@@ -10,6 +10,26 @@ class CycleError(ValueError):
     """The dependencies go round in a circle or name something unknown; the message lists what is stuck."""
 
 
+def longest_first(needs: Mapping[str, set[str]]) -> list[str]:
+    """The names, those first that the longest chain of others waits for; equal ones keep their order.
+
+    Names that wait for each other in a circle count as having nobody behind them; `run_graph` refuses them.
+    """
+    behind: dict[str, list[str]] = {name: [] for name in needs}
+    for name, of in needs.items():
+        for other in of:
+            behind.setdefault(other, []).append(name)
+    depths: dict[str, int] = {}
+
+    def depth(name: str) -> int:
+        if name not in depths:
+            depths[name] = 0  # what a circle comes back to
+            depths[name] = max((depth(other) + 1 for other in behind[name]), default=0)
+        return depths[name]
+
+    return sorted(needs, key=lambda name: -depth(name))
+
+
 def run_graph(needs: Mapping[str, set[str]], action: Callable[[str], None], workers: int) -> None:
     """Run ``action(name)`` for each name once all it needs are done, at most `workers` at a time.
 

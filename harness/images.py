@@ -19,7 +19,7 @@ DEBIAN = "debian:bookworm-slim"
 
 DatabaseKind = Literal["cockroachdb", "stand-in"]
 DATABASE_KINDS: tuple[DatabaseKind, ...] = get_args(DatabaseKind)
-How = Literal["pulled", "built", "built offline", "given"]
+How = Literal["pulled", "built", "built offline", "given", "migrated"]
 
 
 class ImageError(RuntimeError):
@@ -32,6 +32,7 @@ class Recipe:
 
     `reference` is complete (name:tag). For builds, `context` and `dockerfile` are paths below the project,
     and `base` is the key of the image it starts from, passed as the build argument `base_argument`.
+    A ``migrated`` image is a container of its `base` committed after the image `migrated_by` wrote its schema.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Recipe:
     base: str | None = None
     base_argument: str = "BASE_IMAGE"
     arguments: dict[str, str] = field(default_factory=dict)
+    migrated_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def _sources(airflow: str) -> dict[str, Source]:
             "harness/containers/mocks/Dockerfile", ".", ("harness/containers/mocks", "harness/mocks")
         ),
         "redis": _container("redis"),
+        "sandbox": _container("sandbox"),
         "git-origin": _container("git-origin"),
         "gateway": _container("gateway"),
         "database": _container("cockroach-standin"),
@@ -164,12 +167,20 @@ class _Planner:
             return None
         return {"debian": DEBIAN, "airflow-base": f"apache/airflow:{self.airflow}-python3.11"}.get(key)
 
+    def _template(self, key: str) -> Recipe:
+        empty, airflow = self.add("database"), self.add("airflow")
+        tag = content_hash((), empty.reference, airflow.reference)
+        reference = f"itest/{key}:{tag}"
+        return Recipe(key, reference, "migrated", base="database", migrated_by="airflow")
+
     def _recipe(self, key: str) -> Recipe:
         if key in self.given:
             return Recipe(key, self.given[key], "given")
         pulled = self._pulled(key)
         if pulled:
             return Recipe(key, pulled, "pulled")
+        if key == "database-template":
+            return self._template(key)
         source = self.sources[key]
         below = self.add(source.base) if source.base else None
         below_reference = below.reference if below else ""

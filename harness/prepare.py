@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from harness import builder, engine, images, registry
-from harness.catalog import TOPOLOGIES
+from harness import builder, engine, images, registry, template
+from harness.catalog import TOPOLOGIES, build
 from harness.images import COCKROACHDB, DATABASE_KINDS, DEBIAN, DatabaseKind, Recipe
 from harness.paths import CACHE
 from harness.topology import Topology
@@ -20,16 +20,18 @@ class OptionError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the user asked for. `database` is ``auto``, ``cockroachdb`` or ``stand-in``; `registry` is ``auto``,
-    ``always`` or ``never``; `given` maps image keys to references used as they are."""
+    ``always`` or ``never``; `given` maps image keys to references used as they are; `faithful` asks for production's
+    values instead of quick ones."""
 
     topology: str = "default"
     registry: registry.Mode = "auto"
     database: str = "auto"
     given: dict[str, str] = field(default_factory=dict)
+    faithful: bool = False
 
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
-        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE`` and ``AIRFLOW_IMAGE``.
+        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL`` and ``AIRFLOW_IMAGE``.
 
         `overrides` that are not None win. Raises `OptionError`.
         """
@@ -39,9 +41,10 @@ class Options:
             "registry": os.environ.get("ITEST_REGISTRY") or "auto",
             "database": os.environ.get("ITEST_DATABASE") or "auto",
             "given": given,
+            "faithful": os.environ.get("ITEST_FAITHFUL", "") not in ("", "0"),
         }
         values.update({k: v for k, v in overrides.items() if v is not None})
-        _check("topology", values["topology"], tuple(TOPOLOGIES))
+        _check("topology", values["topology"], TOPOLOGIES)
         _check("registry", values["registry"], registry.MODES)
         _check("database", values["database"], ("auto", *DATABASE_KINDS))
         return cls(**values)  # type: ignore[arg-type]
@@ -86,6 +89,7 @@ class Prepared:
             "topology": self.topology.name,
             "database": self.database_name,
             "base_image": self.base_image,
+            "settings": "production's (--faithful)" if self.options.faithful else "quick (services/speed.py)",
         }
 
     def banner(self) -> str:
@@ -98,7 +102,7 @@ def decide(options: Options) -> Prepared:
     client = engine.client()
     reachable = registry.reachable(client, DEBIAN, options.registry, CACHE / "registry.json")
     kind = _database(options.database, reachable)
-    topology = TOPOLOGIES[options.topology](kind)
+    topology = build(options.topology, kind, options.faithful)
     recipes = images.plan(topology.images(), registry=reachable, database=kind, given=options.given)
     return Prepared(options, topology, kind, reachable, recipes)
 
@@ -131,3 +135,4 @@ def _database(asked: str, reachable: bool) -> DatabaseKind:
 def obtain(prepared: Prepared) -> None:
     """Make sure that every image the topology needs is on the engine. Raises `ImageError`."""
     builder.obtain(prepared.recipes, prepared.topology.images())
+    template.obtain(prepared.recipes, prepared.references)

@@ -8,7 +8,7 @@ its own `settings` (names, keys, tokens): so no secret is ever part of a topolog
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 CONTENT_DIR = "/opt/airflow/content"
@@ -39,11 +39,15 @@ class Mount:
 class Healthcheck:
     """Readiness, defined once: ready when `command`, run in the container, exits 0.
 
-    The harness runs it itself every second while it waits for a boot; the engine runs it every
-    `interval` seconds afterwards. Times are seconds; `boot_deadline` is for a machine that is busy with other things.
+    `announced_by` is a regular expression for the line that the service logs when it becomes ready: the harness
+    waits for that event instead of starting a process a second in a container that needs the cores itself. With
+    `confirm` it then still runs `command`. The engine runs `command` every `interval` seconds afterwards. Times
+    are seconds; `boot_deadline` is for a machine that is busy with other things.
     """
 
     command: tuple[str, ...]
+    announced_by: str
+    confirm: bool = False
     interval: int = 30
     timeout: int = 10
     retries: int = 5
@@ -58,21 +62,30 @@ class After:
     condition: Condition = "healthy"
 
 
+DEFAULT_CPU_SHARES = 1024
+
+SANDBOX_CAPABILITIES = ("NET_ADMIN", "SETUID", "SETGID")
+"""What a sandbox needs to close the way out, and then to become nobody, before any other container of its pod runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """One container. `image` is a key of the table in `harness.images`.
 
     `forwarded_ports` are reachable from the test driver through the gateway; `published_ports` are bound on
     the host at ephemeral ports, and only a service on the edge network (`edge`) can have them.
-    `fixed_address` gives the container the stack's one known address, at which it serves DNS to the pods
-    (`guarded` services ask it for every name that the engine does not know).
+    `fixed_address` gives the container the stack's one known address, at which it serves DNS to the pods.
+    `network_of` names the sandbox whose network the container shares; see `in_sandbox`. `memory` is its limit in
+    MiB, `cpu_shares` its weight where the cores do not suffice.
     """
 
     name: str
     image: str
+    memory: int
     command: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
+    hostname: str = ""
     aliases: tuple[str, ...] = ()
     healthcheck: Healthcheck | None = None
     after: tuple[After, ...] = ()
@@ -81,8 +94,42 @@ class Service:
     published_ports: tuple[int, ...] = ()
     edge: bool = False
     fixed_address: bool = False
-    guarded: bool = False
+    sandbox: bool = False
+    network_of: str = ""
+    cpu_shares: int = DEFAULT_CPU_SHARES
     stop_grace: int = 10
+
+
+SANDBOX_SUFFIX = "-sandbox"
+
+
+def in_sandbox(service: Service) -> tuple[Service, Service]:
+    """(sandbox, service): the sandbox owns the network, in which there is no way out before `service` starts.
+
+    A sandbox is what Kubernetes calls a pod's sandbox or pause container: all containers of a pod share its
+    network, host name and address. Unknown names are asked of the mocks, which refuse and write them down.
+    """
+    sandbox = Service(
+        name=service.name + SANDBOX_SUFFIX,
+        image="sandbox",
+        memory=16,
+        hostname=service.hostname or service.name,
+        aliases=(service.name, *service.aliases),
+        healthcheck=Healthcheck(
+            ("sh", "-c", "! grep -q '^[^[:space:]]*[[:space:]]00000000' /proc/net/route"), "way out closed"
+        ),
+        fixed_address=service.fixed_address,
+        sandbox=True,
+    )
+    inside = replace(
+        service,
+        hostname="",
+        aliases=(),
+        fixed_address=False,
+        network_of=sandbox.name,
+        after=(*service.after, After(sandbox.name)),
+    )
+    return sandbox, inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,38 +151,35 @@ class Pod:
     def syncer_name(self) -> str:
         return f"{self.name}-syncer"
 
-    def services(self) -> tuple[Service, Service, Service]:
-        """Lower to (init syncer, main, sidecar)."""
+    def services(self) -> tuple[Service, Service, Service, Service]:
+        """Lower to (sandbox, init syncer, main, sidecar)."""
         content = Mount(f"{self.name}-content", CONTENT_DIR)
-        init = Service(
-            name=self.init_name,
-            image="syncer",
-            command=("once",),
-            environment=self.syncer_environment,
-            mounts=(content,),
-            after=(After("git-origin"), After("mocks")),
-            one_shot=True,
-            guarded=True,
+        synced = After(self.init_name, "completed")
+        sandbox, main = in_sandbox(
+            replace(self.main, mounts=(*self.main.mounts, content), after=(*self.main.after, synced))
         )
-        sidecar = Service(
+        syncer = Service(
             name=self.syncer_name,
             image="syncer",
-            command=("run",),
+            memory=128,
             environment=self.syncer_environment,
             mounts=(content,),
-            healthcheck=Healthcheck(("content-syncer", "healthcheck")),
-            after=(After(self.init_name, "completed"),),
-            guarded=True,
+            network_of=sandbox.name,
         )
-        main = Service(
-            **{
-                **{name: getattr(self.main, name) for name in Service.__slots__},
-                "mounts": (*self.main.mounts, content),
-                "after": (*self.main.after, After(self.init_name, "completed")),
-                "guarded": True,
-            }
+        init = replace(
+            syncer,
+            name=self.init_name,
+            command=("once",),
+            after=(After("git-origin"), After(sandbox.name)),
+            one_shot=True,
         )
-        return init, main, sidecar
+        sidecar = replace(
+            syncer,
+            command=("run",),
+            healthcheck=Healthcheck(("content-syncer", "healthcheck"), "started"),
+            after=(synced,),
+        )
+        return sandbox, init, main, sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +202,10 @@ class Topology:
                 )
             seen[service.name] = service
         for service in self.services():
+            if service.network_of and not seen.get(service.network_of, service).sandbox:
+                raise TopologyError(
+                    f"{self.name}: {service.name} shares the network of {service.network_of}, which is no sandbox"
+                )
             for dependency in service.after:
                 self._check_dependency(service, dependency, seen)
 
@@ -172,7 +220,7 @@ class Topology:
             raise TopologyError(f"{where} to complete, which is not a one-shot service")
 
     def services(self) -> tuple[Service, ...]:
-        """All services: infrastructure first, then each pod's init syncer, main container and sidecar."""
+        """All services: infrastructure first, then each pod's sandbox, init syncer, main container and sidecar."""
         return self.infrastructure + tuple(s for pod in self.pods for s in pod.services())
 
     def service(self, name: str) -> Service:
@@ -189,6 +237,11 @@ class Topology:
     def images(self) -> tuple[str, ...]:
         """Keys of the images that the topology needs, each once."""
         return tuple(dict.fromkeys(s.image for s in self.services()))
+
+    @property
+    def memory(self) -> int:
+        """MiB that all containers together can hold at most: the sum of their limits (one-shots are gone then)."""
+        return sum(s.memory for s in self.services() if not s.one_shot)
 
     def settings(self) -> tuple[str, ...]:
         """Names of the placeholders that a stack must fill, sorted."""

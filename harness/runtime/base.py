@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from harness.topology import Service
 
 Report = Callable[[str, str], None]
-"""Called with (service, what just happened to it) while services start."""
+"""Called with (service or step, what just happened to it) while services start: ``starting``, ``created`` (of a
+container), then ``ready``, ``completed`` or ``started``."""
 
 
 class StartError(RuntimeError):
@@ -37,19 +38,43 @@ class State:
         return f"{self.status}{code}" + (f", {self.health}" if self.health else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds since a container's start, and bytes of memory that it holds now, its page cache left out."""
+
+    cpu_seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the driver itself does during a boot: once the services `after` are ready; `before` wait for it."""
+
+    name: str
+    action: Callable[[], object]
+    after: frozenset[str]
+    before: frozenset[str] = frozenset()
+
+
 class Runtime(Protocol):
     """One stack's containers, by service name."""
 
     @property
     def stack(self) -> str: ...
 
-    def start(self, services: Iterable[Service], report: Report) -> None:
-        """Start `services` in dependency order and wait until each is ready; raises `StartError`."""
+    def start(self, services: Iterable[Service], report: Report, steps: Sequence[Step] = ()) -> None:
+        """Start `services`, and take the driver's `steps`, in dependency order; wait until each is ready.
+
+        What does not wait for another runs side by side. Raises `StartError`, and what a step raises.
+        """
 
     def address(self, service: str, port: int) -> tuple[str, int]:
         """Host and port at which the driver reaches a forwarded port of `service`; raises `KeyError`."""
 
     def exec(self, service: str, command: list[str]) -> Executed: ...
+
+    def read_file(self, service: str, path: str) -> bytes:
+        """A file's content, without starting a process in the container; raises `FileNotFoundError`."""
 
     def logs(self, service: str, tail: int | None = None) -> str: ...
 
@@ -63,6 +88,15 @@ class Runtime(Protocol):
     def pause(self, service: str) -> None: ...
 
     def unpause(self, service: str) -> None: ...
+
+    def pause_all(self) -> bool:
+        """Pause whatever runs; False, and everything goes on, where the engine cannot freeze a container now."""
+
+    def unpause_all(self) -> None:
+        """Let everything that is paused go on."""
+
+    def usage(self) -> dict[str, Usage]:
+        """What each running service has used so far, and holds now."""
 
     def states(self) -> dict[str, State]:
         """The state of each service of the topology; ``missing`` for one without a container."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
@@ -15,25 +18,29 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from harness import engine
-from harness.graph import run_graph
+from harness.graph import longest_first, run_graph
 from harness.labels import RUN, SERVICE, Owner
-from harness.runtime.base import Executed, Report, StartError, State
-from harness.runtime.network import DROP_DEFAULT_ROUTE, closed_network, dns_address, named_network
+from harness.runtime.announcement import announced
+from harness.runtime.base import Executed, Report, StartError, State, Step, Usage
+from harness.runtime.network import closed_network, dns_address, named_network
 from harness.runtime.sweep import remove_stack
 from harness.services.gateway import forwards
-from harness.topology import Healthcheck, Service, Topology, fill
-from harness.waits import WaitTimeout, eventually
+from harness.topology import SANDBOX_CAPABILITIES, Healthcheck, Service, Topology, fill
+from harness.waits import Deadline, WaitTimeout, eventually
 
 # Ryuk's image may not be had, and it does not outlive its connection either; labels and sweeps do its work.
 testcontainers_config.ryuk_disabled = True
 
-START_WORKERS = 16
 ONE_SHOT_DEADLINE = 180
 """Seconds for a one-shot service (init syncer, migration) on a busy machine."""
 LOG_TAIL = 25
-BOOT_LOOK_EVERY = 1.0
+CREATED_AT_ONCE = 4
+"""Containers that the engine makes side by side; more would only delay those that the longest chain waits for."""
+FREEZE_WITHIN = 5
+CONFIRM_EVERY = 1.0
 """Seconds. Every look starts a process in the container, on the cores that the boot needs itself."""
 NANOSECONDS = 1_000_000_000
+MEBIBYTE = 1024 * 1024
 
 
 class DockerRuntime:
@@ -56,6 +63,7 @@ class DockerRuntime:
         self._forwards = forwards(topology.services())
         self._network_lock = threading.Lock()
         self._networks_made = False
+        self._creating = threading.Semaphore(CREATED_AT_ONCE)
         self._dns_address = ""
 
     @property
@@ -64,11 +72,29 @@ class DockerRuntime:
 
     # ---- starting
 
-    def start(self, services: Iterable[Service], report: Report) -> None:
+    def start(self, services: Iterable[Service], report: Report, steps: Sequence[Step] = ()) -> None:
         chosen = {service.name: service for service in services}
+        driven = {step.name: step for step in steps}
         self._make_networks()
-        needs = {s.name: {a.service for a in s.after if a.service in chosen} for s in chosen.values()}
-        run_graph(needs, lambda name: self._bring_up(chosen[name], report), START_WORKERS)
+        needs = {name: self._needs(service, chosen, steps) for name, service in chosen.items()}
+        needs |= {name: set(step.after & chosen.keys()) for name, step in driven.items()}
+
+        def advance(name: str) -> None:
+            if name in chosen:
+                self._bring_up(chosen[name], report)
+                return
+            report(name, "starting")
+            driven[name].action()
+            report(name, "completed")
+
+        # Most of them wait for an event most of the time, so each has a thread of its own.
+        ordered = {name: needs[name] for name in longest_first(needs)}
+        run_graph(ordered, advance, workers=len(ordered))
+
+    @staticmethod
+    def _needs(service: Service, chosen: dict[str, Service], steps: Sequence[Step]) -> set[str]:
+        own = {dependency.service for dependency in service.after} & chosen.keys()
+        return own | {step.name for step in steps if service.name in step.before}
 
     def _make_networks(self) -> None:
         with self._network_lock:
@@ -84,14 +110,14 @@ class DockerRuntime:
 
     def _bring_up(self, service: Service, report: Report) -> None:
         report(service.name, "starting")
-        container = self._create_and_start(service)
-        if service.guarded:
-            self._close_way_out(container)
+        with self._creating:
+            container = self._create_and_start(service)
+        report(service.name, "created")
         if service.one_shot:
             self._await_completion(service, container)
             report(service.name, "completed")
         elif service.healthcheck:
-            self._await_health(service, service.healthcheck)
+            self._await_ready(service, service.healthcheck, container)
             report(service.name, "ready")
         else:
             report(service.name, "started")
@@ -118,6 +144,26 @@ class DockerRuntime:
         return made.get_wrapped_container()
 
     def _options(self, service: Service) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "labels": self._owner.labels(self._stack, service.name),
+            "init": not service.sandbox,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "mem_limit": service.memory * MEBIBYTE,
+            "memswap_limit": service.memory * MEBIBYTE,
+            "cpu_shares": service.cpu_shares,
+            **self._network_options(service),
+        }
+        if service.sandbox:
+            options["cap_add"] = list(SANDBOX_CAPABILITIES)
+            options["dns"] = [self._dns_address]
+        if service.healthcheck:
+            options["healthcheck"] = _engine_healthcheck(service.healthcheck)
+        return options
+
+    def _network_options(self, service: Service) -> dict[str, Any]:
+        if service.network_of:
+            return {"network_mode": f"container:{self._name(service.network_of)}"}
         # Published ports only work when the container is born on the network that leads out.
         network = f"{self._stack}-edge" if service.edge else f"{self._stack}-stack"
         aliases = [service.name, *(fill(alias, self._settings) for alias in service.aliases)]
@@ -126,48 +172,11 @@ class DockerRuntime:
             aliases=aliases,
             ipv4_address=self._dns_address if service.fixed_address else None,
         )
-        options: dict[str, Any] = {
-            "hostname": service.name,
+        return {
+            "hostname": service.hostname or service.name,
             "network": network,
             "networking_config": {network: endpoint},
-            "labels": self._owner.labels(self._stack, service.name),
-            "init": True,
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
         }
-        if service.guarded:
-            options["dns"] = [self._dns_address]
-        if service.healthcheck:
-            options["healthcheck"] = _engine_healthcheck(service.healthcheck)
-        return options
-
-    def close_ways_out(self) -> None:
-        """What `start` does for each guarded service; for a stack that something else started."""
-        for service in self._topology.services():
-            if service.guarded and not service.one_shot:
-                self._close_way_out(self._container(service.name))
-
-    def _close_way_out(self, container: Container) -> None:
-        """Make calls to foreign addresses fail at once, by a short-lived helper in the container's network.
-
-        A one-shot that has ended already needs it no more.
-        """
-        try:
-            self._client.containers.run(
-                self._references["syncer"],
-                entrypoint=["python3", "-S", "-c"],
-                command=[DROP_DEFAULT_ROUTE],
-                network_mode=f"container:{container.id}",
-                user="0",
-                cap_drop=["ALL"],
-                cap_add=["NET_ADMIN"],
-                labels=self._owner.labels(self._stack),
-                remove=True,
-            )
-        except APIError as error:
-            container.reload()
-            if container.status == "running":
-                raise StartError(f"cannot close the way out of {container.name}: {error}") from error
 
     def _await_completion(self, service: Service, container: Container) -> None:
         try:
@@ -179,19 +188,30 @@ class DockerRuntime:
         if code != 0:
             raise StartError(self._failure(service, f"failed with exit code {code}"))
 
-    def _await_health(self, service: Service, check: Healthcheck) -> None:
+    def _await_ready(self, service: Service, check: Healthcheck, container: Container) -> None:
+        """Wait for the service's own announcement; then, where that is not all, for its healthcheck."""
+        deadline = Deadline.after(check.boot_deadline)
+        if not announced(container, check.announced_by, deadline):
+            if self._state(service.name).status == "running":
+                raise StartError(self._failure(service, f"was not ready within {check.boot_deadline} s"))
+            raise StartError(self._failure(service, "ended while it was starting"))
+        if check.confirm:
+            self._confirm(service, check, deadline)
+
+    def _confirm(self, service: Service, check: Healthcheck, deadline: Deadline) -> None:
         last = Executed(1, "")
+        command = [fill(part, self._settings) for part in check.command]
 
         def look() -> bool:
             nonlocal last
             state = self._state(service.name)
             if state.status != "running":
                 raise StartError(self._failure(service, f"ended while it was starting: {state}"))
-            last = self.exec(service.name, [fill(part, self._settings) for part in check.command])
+            last = self.exec(service.name, command)
             return last.exit_code == 0
 
         try:
-            eventually(look, f"{service.name} to be ready", check.boot_deadline, interval=BOOT_LOOK_EVERY)
+            eventually(look, f"{service.name} to be ready", deadline.left, interval=CONFIRM_EVERY)
         except WaitTimeout as error:
             said = last.output.strip().splitlines()[-1:] or ["nothing"]
             raise StartError(
@@ -226,6 +246,15 @@ class DockerRuntime:
         done = self._container(service).exec_run(command)
         return Executed(done.exit_code or 0, _text(done.output))
 
+    def read_file(self, service: str, path: str) -> bytes:
+        try:
+            chunks, _ = self._container(service).get_archive(path)
+        except NotFound as error:
+            raise FileNotFoundError(path) from error
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            found = archive.extractfile(archive.next() or tarfile.TarInfo())
+            return found.read() if found else b""
+
     def logs(self, service: str, tail: int | None = None) -> str:
         try:
             raw = self._container(service).logs(tail=tail if tail is not None else "all")
@@ -242,11 +271,46 @@ class DockerRuntime:
     def stop(self, service: str) -> None:
         self._container(service).stop(timeout=self._topology.service(service).stop_grace)
 
+    def commit(self, service: str, reference: str, labels: dict[str, str]) -> None:
+        """Make an image of a stopped container's files; its labels are the image's and `labels`, not the stack's."""
+        name, _, tag = reference.rpartition(":")
+        own = self._owner.labels(self._stack, service)
+        changes = [f'LABEL "{key}"="{value}"' for key, value in (dict.fromkeys(own, "") | labels).items()]
+        self._container(service).commit(repository=name, tag=tag, changes=changes)
+
     def pause(self, service: str) -> None:
         self._container(service).pause()
 
     def unpause(self, service: str) -> None:
         self._container(service).unpause()
+
+    def pause_all(self) -> bool:
+        try:
+            self._turn("running", _freeze)
+        except WaitTimeout:
+            self.unpause_all()
+            return False
+        return True
+
+    def unpause_all(self) -> None:
+        self._turn("paused", lambda container: container.unpause())
+
+    def _turn(self, status: str, action: Callable[[Container], object]) -> None:
+        filters: dict[str, str | list[str] | bool] = {"label": f"{RUN}={self._stack}", "status": status}
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(action, self._client.containers.list(filters=filters, sparse=True)))
+
+    def usage(self) -> dict[str, Usage]:
+        def measure(container: Container) -> tuple[str, Usage]:
+            stats = self._client.api.stats(str(container.id), stream=False, one_shot=True)
+            return container.labels[SERVICE], _usage(stats)
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return dict(pool.map(measure, self._running()))
+
+    def _running(self) -> list[Container]:
+        filters: dict[str, str | list[str] | bool] = {"label": f"{RUN}={self._stack}", "status": "running"}
+        return [c for c in self._client.containers.list(filters=filters) if SERVICE in c.labels]
 
     def _state(self, service: str) -> State:
         try:
@@ -266,9 +330,32 @@ class DockerRuntime:
         remove_stack(self._client, self._stack)
 
 
+def _freeze(container: Container) -> None:
+    """Pause; runc fails with "unable to freeze" while the container forks, and a moment later does not."""
+
+    def attempt() -> bool:
+        try:
+            container.pause()
+        except APIError as error:
+            if "freeze" not in str(error):
+                raise
+            return False
+        return True
+
+    eventually(attempt, f"{container.id} to freeze", FREEZE_WITHIN, 0.05)
+
+
 def _parse_state(state: dict[str, Any]) -> State:
     """The engine's ``State`` of a container."""
     return State(state["Status"], state.get("Health", {}).get("Status", ""), state["ExitCode"])
+
+
+def _usage(stats: dict[str, Any]) -> Usage:
+    """The engine's statistics of a container; their page cache is named differently by the two cgroup versions."""
+    memory = stats["memory_stats"]
+    details = memory.get("stats", {})
+    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+    return Usage(stats["cpu_stats"]["cpu_usage"]["total_usage"] / NANOSECONDS, memory.get("usage", 0) - cache)
 
 
 def _text(output: object) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from harness.runtime.base import Executed, Report, State
+from harness.runtime.base import Executed, Report, State, Step, Usage
 from harness.topology import Service
 
 
@@ -25,19 +25,27 @@ class FakeRuntime:
     def stack(self) -> str:
         return self._stack
 
-    def start(self, services: Iterable[Service], report: Report) -> None:
+    def start(self, services: Iterable[Service], report: Report, steps: Sequence[Step] = ()) -> None:
         for service in services:
             report(service.name, "starting")
             self._states[service.name] = (
                 State("exited", exit_code=0) if service.one_shot else State("running")
             )
             report(service.name, "completed" if service.one_shot else "ready")
+        for step in steps:
+            step.action()
 
     def address(self, service: str, port: int) -> tuple[str, int]:
         return "127.0.0.1", port
 
     def exec(self, service: str, command: list[str]) -> Executed:
         return self._answer(service, command)
+
+    def read_file(self, service: str, path: str) -> bytes:
+        done = self._answer(service, ["cat", path])
+        if done.exit_code != 0:
+            raise FileNotFoundError(path)
+        return done.output.encode()
 
     def logs(self, service: str, tail: int | None = None) -> str:
         return ""
@@ -56,6 +64,19 @@ class FakeRuntime:
 
     def unpause(self, service: str) -> None:
         self._states[service] = State("running")
+
+    def pause_all(self) -> bool:
+        self._turn("running", "paused")
+        return True
+
+    def unpause_all(self) -> None:
+        self._turn("paused", "running")
+
+    def _turn(self, before: str, after: str) -> None:
+        self._states |= {s: State(after) for s, state in self._states.items() if state.status == before}
+
+    def usage(self) -> dict[str, Usage]:
+        return {}
 
     def states(self) -> dict[str, State]:
         return dict(self._states)

@@ -15,19 +15,6 @@ TEST_RANGE = IPv4Network("198.18.0.0/15")
 
 ATTEMPTS = 20
 
-DROP_DEFAULT_ROUTE = """
-import fcntl, socket, struct
-any_address = struct.pack("H14x", socket.AF_INET)
-route = struct.pack("L16s16s16sH", 0, any_address, any_address, any_address, 1).ljust(120, b"\\0")
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    try:
-        fcntl.ioctl(s, 0x890C, route)
-    except ProcessLookupError:
-        pass
-"""
-"""Deletes the default route (ioctl SIOCDELRT with a `struct rtentry`, see rtnetlink(7)), if there is one: without
-it a call to a foreign address fails in milliseconds instead of hanging until the client gives up."""
-
 
 def candidate() -> IPv4Network:
     """A /24 of the test range, drawn by chance."""

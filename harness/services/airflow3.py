@@ -1,15 +1,27 @@
 """Airflow 3: the migration, and api-server, scheduler, dag-processor, triggerer and Celery workers as pods.
 
-`PRODUCTION` are settings any deployment of this shape has. `LEAN` are those that make a test mirror quick on
-two cores; each says what it changes against production.
+`PRODUCTION` are settings any deployment of this shape has; what makes the mirror quick is in `services.speed`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+from harness.services import mocks, speed
 from harness.services.database import ASYNC_URL, URL
 from harness.services.git import syncer_environment
 from harness.services.redis import BROKER_URL, RESULTS_URL
-from harness.topology import SHARED_DIR, After, Healthcheck, Mount, Pod, Service
+from harness.topology import (
+    DEFAULT_CPU_SHARES,
+    SHARED_DIR,
+    After,
+    Healthcheck,
+    Mount,
+    Pod,
+    Service,
+    in_sandbox,
+)
 
 API_PORT = 8080
 HEALTH_URL = f"http://api-server:{API_PORT}/api/v2/monitor/health"
@@ -30,24 +42,7 @@ PRODUCTION: dict[str, str] = {
     "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
     "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "airflow_logging",
     "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": "s3://airflow-logs/",
-}
-
-LEAN: dict[str, str] = {
-    # The loop starts its next round sooner: runs advance in tenths of seconds. Costs scheduler CPU when idle.
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-    # A finished task frees its worker slot within a second instead of up to five.
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-    # A new or changed DAG file is seen within seconds instead of minutes.
-    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "1",
-    "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
-    # Two cores: one API process, four task slots.
-    "AIRFLOW__API__WORKERS": "1",
-    "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
-    # The entrypoint need not wait for the database and the broker, at seconds of imports a pod: a pod starts
-    # when its dependencies are ready.
-    "CONNECTION_CHECK_MAX_COUNT": "0",
-    # No calls home.
+    # No calls home: the network is closed.
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
 
@@ -64,30 +59,110 @@ PATH = f"{SHARED_DIR}/bin:/home/airflow/.local/bin:/usr/local/bin:/usr/bin:/bin"
 """`ic-admin` comes first on PATH; the rest is the image's own."""
 
 
-def environment() -> dict[str, str]:
+def environment(faithful: bool = False) -> dict[str, str]:
     """What every Airflow container has in its environment, with placeholders for the stack's keys."""
-    return {**PRODUCTION, **LEAN, **TRUST, "PATH": PATH}
+    # The mocks have to know which run a request comes from: pods announce it (harness/mocks/pods_site).
+    observed = {
+        "PYTHONPATH": speed.LOGGING_MODULE_DIR,
+        "ITEST_IDENTITY": f"{mocks.NAME}:{mocks.IDENTITY_PORT}",
+    }
+    return {**PRODUCTION, **TRUST, **observed, "PATH": PATH, **speed.environment(faithful)}
 
 
-def _component(
-    name: str,
-    command: tuple[str, ...],
-    healthcheck: Healthcheck,
-    extra: dict[str, str] | None = None,
-    forwarded_ports: tuple[int, ...] = (),
-) -> Pod:
-    main = Service(
-        name=name,
-        image="airflow",
-        command=command,
-        environment={**environment(), **(extra or {})},
-        mounts=(Mount("shared", SHARED_DIR, read_only=True),),
-        healthcheck=healthcheck,
-        after=(After("mocks"), After("migrate", "completed"), After("redis")),
-        forwarded_ports=forwarded_ports,
-        stop_grace=20,
-    )
-    return Pod(main, syncer_environment())
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Makes the pods of one mirror: with production's values where it is `faithful`, else quick ones."""
+
+    migrated: bool
+    """Whether the database holds Airflow's schema from its start, so that nothing has to wait for a migration."""
+    faithful: bool = False
+
+    def pods(self, workers: int) -> tuple[Pod, ...]:
+        """API server, scheduler, DAG processor, triggerer and so many workers."""
+        core = (self.api_server(), self.scheduler(), self.dag_processor(), self.triggerer())
+        return (*core, *(self.worker(number) for number in range(1, workers + 1)))
+
+    def _component(
+        self,
+        name: str,
+        memory: int,
+        command: tuple[str, ...],
+        healthcheck: Healthcheck,
+        extra: dict[str, str] | None = None,
+        **fields: Any,
+    ) -> Pod:
+        schema = After("cockroachdb") if self.migrated else After("migrate", "completed")
+        main = Service(
+            name=name,
+            image="airflow",
+            memory=memory,
+            command=command,
+            environment={**environment(self.faithful), **(extra or {})},
+            mounts=(Mount("shared", SHARED_DIR, read_only=True),),
+            healthcheck=healthcheck,
+            after=(After("mocks"), schema, After("redis")),
+            stop_grace=20,
+            **fields,
+        )
+        return Pod(main, syncer_environment())
+
+    def api_server(self) -> Pod:
+        """The API server; its users' passwords are in a file, which Airflow insists on being able to write."""
+        passwords = "/tmp/passwords.json"  # noqa: S108 - inside the container, which has one user
+        start = (
+            f'printf \'{{"admin": "%s"}}\' "$ITEST_ADMIN_PASSWORD" > {passwords}'
+            " && unset ITEST_ADMIN_PASSWORD && exec airflow api-server"
+        )
+        # The first request builds the execution API, which takes seconds; task clients give up after five.
+        ask = (
+            f"import urllib.request as u;u.urlopen('http://localhost:{API_PORT}/execution/health',timeout=30)"
+        )
+        return self._component(
+            "api-server",
+            1536,
+            ("bash", "-c", start),
+            Healthcheck(_python(ask), "Uvicorn running on", confirm=True, timeout=30),
+            extra={
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": passwords,
+                "ITEST_ADMIN_PASSWORD": "${ITEST_ADMIN_PASSWORD}",
+            },
+            forwarded_ports=(API_PORT,),
+            cpu_shares=DEFAULT_CPU_SHARES if self.faithful else speed.API_SERVER_CPU_SHARES,
+        )
+
+    def scheduler(self) -> Pod:
+        return self._component(
+            "scheduler", 768, ("airflow", "scheduler"), _beats("scheduler", "Starting the scheduler")
+        )
+
+    def dag_processor(self) -> Pod:
+        started = "Starting the Dag Processor Job"
+        return self._component(
+            "dag-processor", 1024, ("airflow", "dag-processor"), _beats("dag_processor", started)
+        )
+
+    def triggerer(self) -> Pod:
+        return self._component(
+            "triggerer", 768, ("airflow", "triggerer"), _beats("triggerer", "Starting the triggerer")
+        )
+
+    def worker(self, number: int) -> Pod:
+        """A Celery worker. Ready when it answers a Celery ping itself."""
+        ping = (
+            "import os,socket,sys,celery;"
+            "app=celery.Celery(broker=os.environ['AIRFLOW__CELERY__BROKER_URL']);"
+            "me='celery@'+socket.gethostname();"
+            "sys.exit(not app.control.ping(destination=[me],timeout=3))"
+        )
+        flags = ("--without-gossip", "--without-mingle", "--skip-serve-logs")
+        return self._component(
+            f"worker-{number}",
+            2048,
+            ("airflow", "celery", "worker", *(() if self.faithful else flags)),
+            Healthcheck(("python", "-c", ping), r"celery@\S+ ready", interval=60, timeout=20),
+            # As the official Helm chart has it: a stop reaches Celery alone, which then lets its tasks end.
+            extra={"DUMB_INIT_SETSID": "0"},
+        )
 
 
 def _python(code: str) -> tuple[str, ...]:
@@ -95,77 +170,32 @@ def _python(code: str) -> tuple[str, ...]:
     return ("python", "-E", "-S", "-c", code)
 
 
-def _beats(component: str) -> Healthcheck:
-    """Ready when the API server reports a fresh heartbeat of `component`."""
+def _beats(component: str, announced_by: str) -> Healthcheck:
+    """Ready when the API server reports a fresh heartbeat of `component`.
+
+    The announcement comes just before the first heartbeat; a boot waits for that in the database (`Watcher`).
+    """
     return Healthcheck(
         _python(
             "import json,sys,urllib.request as u;"
             f"h=json.load(u.urlopen('{HEALTH_URL}',timeout=5));"
             f"sys.exit(h['{component}']['status']!='healthy')"
+        ),
+        announced_by,
+    )
+
+
+def migrate() -> tuple[Service, Service]:
+    """(sandbox, one-shot): bring the metadata database to the image's schema."""
+    return in_sandbox(
+        Service(
+            name="migrate",
+            image="airflow",
+            memory=1024,
+            command=("airflow", "db", "migrate"),
+            # Nothing of the mocks' is there yet, and the database is known to be ready.
+            environment={**environment(faithful=True), "CONNECTION_CHECK_MAX_COUNT": "0"},
+            after=(After("cockroachdb"),),
+            one_shot=True,
         )
-    )
-
-
-def migrate() -> Service:
-    """One-shot: bring the metadata database to the image's schema."""
-    return Service(
-        name="migrate",
-        image="airflow",
-        command=("airflow", "db", "migrate"),
-        environment=environment(),
-        mounts=(Mount("shared", SHARED_DIR, read_only=True),),
-        after=(After("cockroachdb"), After("mocks")),
-        one_shot=True,
-        guarded=True,
-    )
-
-
-def api_server() -> Pod:
-    """The API server; its users' passwords are in a file, which Airflow insists on being able to write."""
-    passwords = "/tmp/passwords.json"  # noqa: S108 - inside the container, which has one user
-    start = (
-        f'printf \'{{"admin": "%s"}}\' "$ITEST_ADMIN_PASSWORD" > {passwords}'
-        " && unset ITEST_ADMIN_PASSWORD && exec airflow api-server"
-    )
-    # The first request builds the execution API, which takes seconds; task clients give up after five.
-    ask = f"import urllib.request as u;u.urlopen('http://localhost:{API_PORT}/execution/health',timeout=30)"
-    return _component(
-        "api-server",
-        ("bash", "-c", start),
-        Healthcheck(_python(ask), timeout=30),
-        extra={
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": passwords,
-            "ITEST_ADMIN_PASSWORD": "${ITEST_ADMIN_PASSWORD}",
-        },
-        forwarded_ports=(API_PORT,),
-    )
-
-
-def scheduler() -> Pod:
-    return _component("scheduler", ("airflow", "scheduler"), _beats("scheduler"))
-
-
-def dag_processor() -> Pod:
-    return _component("dag-processor", ("airflow", "dag-processor"), _beats("dag_processor"))
-
-
-def triggerer() -> Pod:
-    return _component("triggerer", ("airflow", "triggerer"), _beats("triggerer"))
-
-
-def worker(number: int = 1) -> Pod:
-    """A Celery worker. Ready when it answers a Celery ping itself."""
-    ping = (
-        "import os,socket,sys,celery;"
-        "app=celery.Celery(broker=os.environ['AIRFLOW__CELERY__BROKER_URL']);"
-        "me='celery@'+socket.gethostname();"
-        "sys.exit(not app.control.ping(destination=[me],timeout=3))"
-    )
-    flags = ("--without-gossip", "--without-mingle", "--skip-serve-logs")
-    return _component(
-        f"worker-{number}",
-        ("airflow", "celery", "worker", *flags),
-        Healthcheck(("python", "-c", ping), interval=60, timeout=20),
-        # As the official Helm chart has it: a stop reaches Celery alone, which then lets its tasks end.
-        extra={"DUMB_INIT_SETSID": "0"},
     )

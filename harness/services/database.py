@@ -15,9 +15,21 @@ URL = f"cockroachdb://airflow@{NAME}:{PORT}/airflow?sslmode=disable"
 ASYNC_URL = f"cockroachdb+asyncpg://airflow@{NAME}:{PORT}/airflow?ssl=disable"
 
 
+TEMPLATE = "database-template"
+"""Image key of the stand-in with Airflow's schema in it, made once for an Airflow image (`harness.template`)."""
+
+
 def database(kind: DatabaseKind) -> Service:
-    """The database service; `kind` also decides which image the key ``database`` stands for."""
-    return _cockroachdb() if kind == "cockroachdb" else _stand_in()
+    """The database service as a stack starts it; `kind` also decides which image its key stands for.
+
+    The stand-in has Airflow's schema already (`is_migrated`); on CockroachDB a stack migrates at its start.
+    """
+    return _cockroachdb() if kind == "cockroachdb" else stand_in(TEMPLATE)
+
+
+def is_migrated(kind: DatabaseKind) -> bool:
+    """Whether `database` holds Airflow's schema from its start."""
+    return kind == "stand-in"
 
 
 def _cockroachdb() -> Service:
@@ -36,16 +48,20 @@ def _cockroachdb() -> Service:
             f"--listen-addr=:{PORT}",
         ),
         environment={"COCKROACH_DATABASE": "airflow", "COCKROACH_USER": "airflow"},
-        healthcheck=Healthcheck(("sh", "-c", ask)),
+        memory=2048,
+        # The image's start-up script prints this once database and user are made.
+        healthcheck=Healthcheck(("sh", "-c", ask), "CockroachDB node starting", confirm=True),
         forwarded_ports=(PORT,),
     )
 
 
-def _stand_in() -> Service:
+def stand_in(image: str = "database") -> Service:
+    """The stand-in from one of its two images: empty, or `TEMPLATE`."""
     ask = f"psql -h 127.0.0.1 -p {PORT} -U airflow -d airflow -Atqc 'SELECT 1'"
     return Service(
         name=NAME,
-        image="database",
-        healthcheck=Healthcheck(("sh", "-c", ask)),
+        image=image,
+        memory=1024,
+        healthcheck=Healthcheck(("sh", "-c", ask), "database system is ready to accept connections"),
         forwarded_ports=(PORT,),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness.topology import Service
 
+NAME = "gateway"
 FIRST_PORT = 10000
 """Ports the gateway listens on inside its container are numbered from here; the host's are ephemeral."""
 
@@ -22,8 +23,9 @@ def gateway(services: tuple[Service, ...]) -> Service:
     table = forwards(services)
     listed = " ".join(f"{port}={name}:{target}" for (name, target), port in table.items())
     return Service(
-        name="gateway",
+        name=NAME,
         image="gateway",
+        memory=64,
         environment={"FORWARDS": listed},
         published_ports=tuple(table.values()),
         edge=True,

@@ -16,8 +16,9 @@ def git_origin() -> Service:
     return Service(
         name=NAME,
         image="git-origin",
+        memory=256,
         environment={"GIT_TOKEN": "${ITEST_GIT_TOKEN}"},
-        healthcheck=Healthcheck(("sh", "-c", ask)),
+        healthcheck=Healthcheck(("sh", "-c", ask), "server started"),
         forwarded_ports=(PORT,),
     )
 

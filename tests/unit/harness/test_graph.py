@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from harness.graph import CycleError, run_graph
+from harness.graph import CycleError, longest_first, run_graph
 
 
 def test_nothing_starts_before_what_it_needs() -> None:
@@ -33,3 +33,12 @@ def test_the_first_error_is_raised_and_stops_what_has_not_started() -> None:
 def test_a_circle_is_named() -> None:
     with pytest.raises(CycleError, match="a, b"):
         run_graph({"a": {"b"}, "b": {"a"}}, lambda name: None, workers=1)
+
+
+def test_those_come_first_that_the_longest_chain_waits_for() -> None:
+    needs = {"lone": set(), "late": {"middle"}, "middle": {"early"}, "other": set(), "early": set[str]()}
+    assert longest_first(needs) == ["early", "middle", "lone", "late", "other"]
+
+
+def test_a_circle_does_not_hang_the_ordering() -> None:
+    assert sorted(longest_first({"a": {"b"}, "b": {"a"}})) == ["a", "b"]

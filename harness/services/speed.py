@@ -1,0 +1,84 @@
+"""Every setting that makes the mirror quick, and departs from production for it. `--faithful` leaves all of them out.
+
+Each entry says what it changes against production and which measurement justifies it, in one place; the figures
+are from `make bench` on two cores (`bench/README.md`) unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.topology import DEFAULT_CPU_SHARES, SHARED_DIR
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """One environment variable of the Airflow containers: its value here, what that `changes`, what it `gains`."""
+
+    variable: str
+    value: str
+    changes: str
+    gains: str
+
+
+SETTINGS: tuple[Speed, ...] = (
+    Speed(
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME",
+        "0.1",
+        "The scheduler starts its next round 0.1 s after an idle one instead of 1 s; it uses more CPU when idle.",
+        "Each step of a run waits for one round or two: a one-task run takes about 1 s less.",
+    ),
+    Speed(
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL",
+        "1",
+        "A task's supervisor looks after its process at least every second instead of every five.",
+        "A finished task frees its worker slot up to 4 s sooner.",
+    ),
+    Speed(
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL",
+        "1",
+        "DAG files are listed every second instead of every five minutes.",
+        "A pushed DAG is parsed about 3 s after the push instead of minutes.",
+    ),
+    Speed(
+        "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL",
+        "1",
+        "Whether a listing is due is looked at every second instead of every five.",
+        "As above.",
+    ),
+    Speed(
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY",
+        "8",
+        "Eight task slots a worker instead of sixteen, for two cores; never changes an outcome, only what queues.",
+        "Eight forks at the start instead of sixteen, and as many tasks at once as two cores can carry.",
+    ),
+    Speed(
+        "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS",
+        "itest_logging.LOGGING_CONFIG",
+        "Names the S3 log handler instead of letting each component find it among all providers' handlers.",
+        "1 CPU-second less (Google's cloud storage library is not imported) in each of five processes at boot.",
+    ),
+    Speed(
+        "ITEST_GC_THRESHOLD",
+        "100000,50,100",
+        "Python's cyclic garbage collector runs for every 100,000 new objects instead of 700.",
+        "15 to 20 % less CPU for importing Airflow: 7.8 instead of 9.5 CPU-seconds in the API server.",
+    ),
+    Speed(
+        "CONNECTION_CHECK_MAX_COUNT",
+        "0",
+        "The entrypoint does not wait for database and broker: a pod starts when they are ready anyway.",
+        "About 3 CPU-seconds of imports a pod.",
+    ),
+)
+
+API_SERVER_CPU_SHARES = 4 * DEFAULT_CPU_SHARES
+"""Where the cores do not suffice, the API server goes first: it has the longest way at boot, and tasks wait for it."""
+
+LOGGING_MODULE_DIR = f"{SHARED_DIR}/python"
+"""On the pods' PYTHONPATH: `sitecustomize` and `itest_logging`, put there by the mocks."""
+
+
+def environment(faithful: bool) -> dict[str, str]:
+    """The settings as environment variables; none of them for a `faithful` mirror."""
+    return {} if faithful else {s.variable: s.value for s in SETTINGS}
