@@ -25,6 +25,7 @@ test: lint types unit image-test itest ## everything but the slow tests
 test-slow: python ## the tests that take minutes each
 	$(PYTEST) -m slow syncer/tests
 	$(ITEST) image-test --slow
+	$(ITEST) run --slow -n 0
 
 lint: python ## style, imports, generated files, the pipeline's schema
 	.venv/bin/ruff check .
@@ -50,11 +51,19 @@ images: ## build or pull every image
 image-test: ## tests of the image, and of content and CockroachDB support inside it
 	$(ITEST) image-test
 
-up: ## a mirror to look at, from its compose file (CONTENT_REV=..., AIRFLOW_IMAGE=...)
+up: ## a mirror to look at, which tests then attach to (CONTENT_REV=..., AIRFLOW_IMAGE=...)
 	$(ITEST) up
 
 down: ## remove what `make up` started
 	$(ITEST) down
+
+bench: ## measure boot, attach, reset, runs (PEER=quickstart beside it; BENCH="--suite" and the like)
+	@scripts/bootstrap python
+	DOCKER_HOST="$$(scripts/bootstrap engine)" $(PYTHON) -m bench $(if $(PEER),--peer $(PEER)) $(BENCH)
+
+bench-compare: ## the same for the revision BASE=... and for this checkout, as ratios
+	@scripts/bootstrap python
+	DOCKER_HOST="$$(scripts/bootstrap engine)" $(PYTHON) -m bench.revisions $(BASE) -- $(BENCH)
 
 compose: python ## regenerate compose/*.yaml
 	.venv/bin/itest compose
@@ -62,4 +71,5 @@ compose: python ## regenerate compose/*.yaml
 doctor: ## engine, images, database, registry
 	$(ITEST) doctor
 
-.PHONY: help bootstrap itest test test-slow lint format types unit images image-test up down compose doctor
+.PHONY: help bootstrap itest test test-slow lint format types unit images image-test up down bench bench-compare \
+	compose doctor

@@ -15,12 +15,11 @@ import httpx
 
 from harness.history import Recorder
 from harness.waits import WaitTimeout, eventually
+from harness.watcher import TERMINAL, Events
 
 PAGE = 100
 """Rows a page; the API's default maximum."""
 
-TERMINAL = frozenset({"success", "failed"})
-LOOK_EVERY = 0.5
 UPLOADED_WITHIN = 15
 """Seconds for a worker to upload the log of a task whose state it has already told."""
 
@@ -60,7 +59,7 @@ class TaskInstance:
 
 
 class Airflow:
-    """A logged-in client of one stack's API server."""
+    """A logged-in client of one stack's API server. `tenant` marks the ids of the runs that it triggers."""
 
     def __init__(
         self,
@@ -68,9 +67,13 @@ class Airflow:
         user: str,
         password: str,
         record: Recorder,
+        events: Events,
+        tenant: str = "",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url
+        self.events = events
+        self._run_prefix = f"itest-{tenant}-" if tenant else "itest-"
         self._credentials = {"username": user, "password": password}
         self._http = httpx.Client(base_url=base_url, timeout=30, trust_env=False, transport=transport)
         self._record = record
@@ -148,33 +151,27 @@ class Airflow:
         """File name to stack trace, for each DAG file that cannot be imported."""
         return {row["filename"]: row["stack_trace"] for row in self.pages("/importErrors", "import_errors")}
 
-    def wait_for_dag(
-        self, dag_id: str, timeout: float = 90, parsed_after: str | None = None
-    ) -> dict[str, Any]:
+    def wait_for_dag(self, dag_id: str, timeout: float = 90, parsed_after: str | None = None) -> None:
         """Wait until the DAG processor has parsed the DAG (after the ISO time `parsed_after`, if given).
 
         Raises `WaitTimeout` with the import errors.
         """
-
-        def look() -> dict[str, Any] | None:
-            found: dict[str, Any] | None = self.call("GET", f"/dags/{dag_id}", missing_ok=True)
-            if found and parsed_after and (found.get("last_parsed_time") or "") <= parsed_after:
-                return None
-            return found
-
-        def describe() -> str:
-            errors = self.import_errors()
-            return "\n".join(f"{name}:\n{trace}" for name, trace in errors.items()) or "No import errors."
-
-        return eventually(look, f"DAG {dag_id} to be parsed", timeout, describe=describe)
+        if not self.events.dag_parsed(dag_id, parsed_after, timeout):
+            errors = "\n".join(f"{name}:\n{trace}" for name, trace in self.import_errors().items())
+            raise WaitTimeout(
+                f"waited {timeout:.0f} s for DAG {dag_id} to be parsed, in vain\n{errors or 'No import errors.'}"
+            )
 
     def trigger(
         self, dag_id: str, conf: Mapping[str, object] | None = None, run_id: str | None = None
     ) -> DagRun:
         """Unpause the DAG and start a run now. Waits for the DAG to be parsed first."""
-        self.wait_for_dag(dag_id)
-        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-        run_id = run_id or f"itest-{time.time_ns()}"
+        found = self.call("GET", f"/dags/{dag_id}", missing_ok=True)
+        if found is None:
+            self.wait_for_dag(dag_id)
+        if found is None or found["is_paused"]:
+            self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        run_id = run_id or f"{self._run_prefix}{time.time_ns()}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
         self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)
         self._record("trigger", dag_id=dag_id, run_id=run_id, conf=dict(conf or {}))
@@ -215,23 +212,29 @@ class DagRun:
         """
 
         __tracebackhide__ = True
-
-        def look() -> str | None:
-            state = self.state
-            return state if state in TERMINAL else None
-
-        try:
-            state = eventually(
-                look, f"run {self.run_id} of {self.dag_id} to end", timeout, LOOK_EVERY, self._where
-            )
-        except WaitTimeout:
+        state = self.airflow.events.run_ended(self.dag_id, self.run_id, timeout)
+        if state is None:
             self._record("run_timeout", dag_id=self.dag_id, run_id=self.run_id)
-            raise
+            raise WaitTimeout(
+                f"waited {timeout:.0f} s for run {self.run_id} of {self.dag_id} to end, in vain\n{self._where()}"
+            )
         tasks = self.task_states()
         self._record("run_ended", dag_id=self.dag_id, run_id=self.run_id, state=state, tasks=tasks)
         if expect is not None and state != expect:
             raise RunFailed(
                 f"run {self.run_id} of {self.dag_id} ended as {state}, expected {expect}\n{self.explain()}"
+            )
+        return state
+
+    def wait_for_task(self, task: str, *states: str, map_index: int = -1, timeout: float = 120) -> str:
+        """Wait until a task instance is in one of `states`; returns which. Raises `WaitTimeout`."""
+        __tracebackhide__ = True
+        events = self.airflow.events
+        state = events.task_reached(self.dag_id, self.run_id, task, map_index, states, timeout)
+        if state is None:
+            raise WaitTimeout(
+                f"waited {timeout:.0f} s for {TaskInstance(task, map_index, None, 0)} of run {self.run_id} to be "
+                f"{' or '.join(states)}, in vain\n{self._where()}"
             )
         return state
 

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from harness import compose_stack, doctor, engine, prepare, registry
-from harness.catalog import TOPOLOGIES
+from harness import compose_stack, doctor, engine, prepare, records, registry, warm
+from harness.catalog import TOPOLOGIES, build
 from harness.compose import render
 from harness.compose_stack import ComposeError
 from harness.content import ContentError
 from harness.engine import EngineError
-from harness.environment import ContentSource, at_revision, working_tree
+from harness.environment import ContentSource, Environment, at_revision, working_tree
 from harness.images import DATABASE_KINDS, ImageError
 from harness.paths import LAST, ROOT, STATE
-from harness.prepare import OptionError, Options
+from harness.prepare import OptionError, Options, Prepared
+from harness.profile import Profile
+from harness.reset import ResetError
 from harness.runtime.base import StartError
-from harness.runtime.sweep import sweep_stale
+from harness.runtime.sweep import stacks, sweep_stale
 from harness.services.airflow3 import API_PORT
 from harness.waits import WaitTimeout
+from harness.warm import WarmError
 
 EXPECTED = (
     EngineError,
@@ -37,16 +43,24 @@ EXPECTED = (
     ContentError,
     ComposeError,
     WaitTimeout,
+    WarmError,
+    ResetError,
 )
 """Errors whose message is all that the user needs."""
 
+DEFAULT_WORKERS = 4
+"""Test processes; most of them wait most of the time, so there may be more than cores."""
+
 EXAMPLES = """\
 examples:
-  itest run                       boot the mirror and run the integration tests
-  itest run -- -k rollout -x      the same, with pytest's own arguments
-  itest up                        start a mirror to look at (Airflow's UI on a local port)
+  itest run                       run the integration tests, four at a time, on the warm mirror or a fresh one
+  itest run -n 0 -- -k rollout -x one at a time, with pytest's own arguments
+  itest up                        start a mirror and keep it: Airflow's UI, and warm for the next `itest run`
+  itest up --profile              the same, and tell where the boot's time went
   CONTENT_REV=v1.2 itest up       the same at a content revision; AIRFLOW_IMAGE=... for another image
-  itest down                      remove it;   itest down --stale: what dead test runs left behind
+  itest up --compose              the same mirror from its compose file
+  itest status                    the mirrors that are kept;   itest reset: back to pristine
+  itest down                      remove them;   itest down --stale: what dead test runs left behind
   itest doctor --json             engine, images, database kind, registry reachability
 """
 
@@ -77,21 +91,55 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--require-cockroachdb", action="store_true", help="fail rather than use the stand-in database"
     )
+    common.add_argument("--faithful", action="store_true", help="production's settings instead of quick ones")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", parents=[common], help="run the integration tests on a fresh mirror")
+    run = commands.add_parser("run", parents=[common], help="run the integration tests")
+    run.add_argument(
+        "-n",
+        dest="workers",
+        type=int,
+        default=int(os.environ.get("ITEST_WORKERS", DEFAULT_WORKERS)),
+        help=f"how many tests at a time; 0: in one process (ITEST_WORKERS, default {DEFAULT_WORKERS})",
+    )
+    run.add_argument("--fresh", action="store_true", help="boot a mirror even if a warm one fits")
+    run.add_argument("--slow", action="store_true", help="the slow tests instead of the others")
     run.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     run.set_defaults(run=_run)
 
-    up = commands.add_parser("up", parents=[common], help="start a mirror from its compose file, and keep it")
+    up = commands.add_parser(
+        "up", parents=[common], help="start a mirror and keep it, or wake the one that is kept"
+    )
     up.add_argument("--content-rev", default=os.environ.get("CONTENT_REV"), help="content at this revision")
+    up.add_argument("--fresh", action="store_true", help="start another even if one that fits is kept")
+    up.add_argument(
+        "--profile", action="store_true", help="tell where the boot's time went, in a table and files"
+    )
+    up.add_argument(
+        "--for",
+        dest="hours",
+        type=float,
+        default=warm.LIVES_FOR / 3600,
+        help="hours of life after the last use",
+    )
+    up.add_argument("--compose", action="store_true", help="start it from its compose file instead")
     up.set_defaults(run=_up)
 
-    push = commands.add_parser("push", parents=[common], help="give the mirror of `up` new content")
+    push = commands.add_parser("push", parents=[common], help="give the kept mirror new content")
     push.add_argument("--content-rev", help="content at this revision instead of the working tree's")
     push.set_defaults(run=_push)
 
-    down = commands.add_parser("down", help="remove the mirror that `up` started")
+    pause = commands.add_parser("pause", parents=[common], help="freeze the kept mirror; `up` wakes it")
+    pause.set_defaults(run=_pause)
+
+    restore = commands.add_parser("reset", parents=[common], help="bring the kept mirror back to pristine")
+    restore.set_defaults(run=_reset)
+
+    status = commands.add_parser("status", help="the mirrors that are kept")
+    status.add_argument("--json", action="store_true", help="for scripts")
+    status.set_defaults(run=_status)
+
+    down = commands.add_parser("down", help="remove the mirrors that are kept")
     down.add_argument("--stale", action="store_true", help="instead: what dead test runs left behind")
     down.set_defaults(run=_down)
 
@@ -122,6 +170,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         topology=arguments.topology,
         registry=arguments.registry,
         database="cockroachdb" if arguments.require_cockroachdb else None,
+        faithful=arguments.faithful or None,
     )
 
 
@@ -131,15 +180,18 @@ def _content(arguments: argparse.Namespace) -> ContentSource:
 
 def _run(arguments: argparse.Namespace) -> int:
     shutil.rmtree(LAST, ignore_errors=True)
-    return _pytest(arguments, "tests/itest", "not slow", LAST / "junit.xml")
+    extra = ["-n", str(arguments.workers), "--dist=worksteal"] if arguments.workers else []
+    extra += ["--fresh"] if arguments.fresh else []
+    marked = "slow" if arguments.slow else "not slow"
+    return _pytest(arguments, "tests/itest", marked, LAST / "junit.xml", extra)
 
 
 def _image_test(arguments: argparse.Namespace) -> int:
     marked = "slow" if arguments.slow else "not slow"
-    return _pytest(arguments, "airflow-image/tests", marked, STATE / "junit" / "image.xml")
+    return _pytest(arguments, "airflow-image/tests", marked, STATE / "junit" / "image.xml", [])
 
 
-def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path) -> int:
+def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path, extra: list[str]) -> int:
     """Run the tests below `folder` with these marks in a process of their own, once all images are there."""
     options = _options(arguments)
     prepare.obtain(prepare.decide(options))
@@ -151,6 +203,8 @@ def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path
         f"--topology={options.topology}",
         f"--registry={options.registry}",
         *(["--require-cockroachdb"] if arguments.require_cockroachdb else []),
+        *(["--faithful"] if options.faithful else []),
+        *extra,
         *arguments.pytest,
     ]
     return _wait_for(subprocess.Popen(command, cwd=ROOT))
@@ -171,26 +225,96 @@ def _up(arguments: argparse.Namespace) -> int:
     content = _content(arguments)
     prepared = prepare.decide(_options(arguments))
     prepare.obtain(prepared)
-    env = compose_stack.up(prepared, content)
-    host, port = env.runtime.address("api-server", API_PORT)
     console = Console(highlight=False)
+    kept = None if arguments.fresh or arguments.compose else warm.find(prepared)
+    if arguments.compose:
+        env = compose_stack.up(prepared, content)
+    elif kept is not None:
+        env = warm.wake(prepared, kept)
+        console.print(
+            f"The mirror {kept.stack} is up already, for {kept.age / 60:.0f} min (--fresh starts another)"
+        )
+    else:
+        env = _start_warm(arguments, prepared, content, console)
+    host, port = env.runtime.address("api-server", API_PORT)
     console.print(prepared.banner())
     console.print(f"Content revision {env.content.revision} ({arguments.content_rev or 'the working tree'})")
     console.print(f"Airflow: http://{host}:{port}")
     console.print(f"Login:   admin / {env.settings.placeholders['ITEST_ADMIN_PASSWORD']}")
-    console.print("Remove it with: make down")
+    console.print(
+        f"It holds at most {prepared.topology.memory / 1024:.1f} GiB of memory. Remove it with: make down"
+    )
     env.close()
     return 0
 
 
+def _start_warm(
+    arguments: argparse.Namespace, prepared: Prepared, content: ContentSource, console: Console
+) -> Environment:
+    profile = Profile()
+    with profile:
+        env = warm.up(prepared, content, arguments.hours * 3600, profile)
+    if arguments.profile:
+        for name, usage in env.runtime.usage().items():
+            profile.cpu(name, usage.cpu_seconds)
+        profile.save(STATE / "profile")
+        console.print(profile.table())
+        console.print(f"Timeline: {STATE / 'profile' / 'boot-timeline.svg'} (and .json, for Perfetto)")
+    console.print(f"It ends by itself {arguments.hours:g} h after it was last used.")
+    return env
+
+
+def _kept(arguments: argparse.Namespace) -> Environment:
+    """The kept mirror that fits, awake; else compose's. Raises `ComposeError` when there is neither."""
+    prepared = prepare.decide(_options(arguments))
+    record = warm.find(prepared)
+    return warm.wake(prepared, record) if record else compose_stack.attach(prepared)
+
+
 def _push(arguments: argparse.Namespace) -> int:
     source = _content(arguments)
-    env = compose_stack.attach(prepare.decide(_options(arguments)))
-    revision = source(env.content)
-    env.content.poke()
-    env.content.wait_until_served(revision)
+    with contextlib.closing(_kept(arguments)) as env:
+        revision = source(env.content)
+        env.content.poke()
+        env.content.wait_until_served(revision)
     print(f"every pod serves {revision}")
-    env.close()
+    return 0
+
+
+def _pause(arguments: argparse.Namespace) -> int:
+    with contextlib.closing(_kept(arguments)) as env:
+        if not env.pause():
+            raise WarmError(f"the engine cannot freeze {env.stack} now; try again")
+        print(f"{env.stack} sleeps; `itest up` wakes it")
+    return 0
+
+
+def _reset(arguments: argparse.Namespace) -> int:
+    prepared = prepare.decide(_options(arguments))
+    record = warm.find(prepared)
+    if record is None:
+        raise WarmError("no mirror of `itest up` is kept that fits; start one with: itest up")
+    with contextlib.closing(warm.wake(prepared, record)) as env:
+        env.reset(record.revision)
+        record.changed(condition="clean")
+    print(f"{record.stack} is pristine again, at content revision {record.revision}")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    alive = stacks(engine.client())
+    found = [record for record in records.all_records() if record.stack in alive]
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(record) for record in found], indent=2))
+        return 0
+    table = Table("stack", "topology", "database", "state", "up for", "ends in")
+    for record in found:
+        state = f"{record.condition}, {'asleep' if record.paused else 'awake'}"
+        ends = f"{(record.expires - time.time()) / 60:.0f} min"
+        table.add_row(
+            record.stack, record.topology, record.database, state, f"{record.age / 60:.0f} min", ends
+        )
+    Console(highlight=False).print(table if found else "no mirror is kept; start one with: itest up")
     return 0
 
 
@@ -198,8 +322,10 @@ def _down(arguments: argparse.Namespace) -> int:
     if arguments.stale:
         names = sweep_stale(engine.client())
         print(f"removed what {', '.join(names)} left" if names else "nothing stale")
-    else:
-        print(f"removed {compose_stack.down()} containers, networks and volumes of {compose_stack.DEFAULT}")
+        return 0
+    for record in records.all_records():
+        print(f"removed {warm.down(record.stack)} containers, networks and volumes of {record.stack}")
+    print(f"removed {compose_stack.down()} containers, networks and volumes of {compose_stack.DEFAULT}")
     return 0
 
 
@@ -245,7 +371,7 @@ def _compose(arguments: argparse.Namespace) -> int:
 
 def _compose_files() -> dict[Path, str]:
     return {
-        compose_stack.file_of(name, kind): render(build(kind), kind)
-        for name, build in TOPOLOGIES.items()
+        compose_stack.file_of(name, kind): render(build(name, kind), kind)
+        for name in TOPOLOGIES
         for kind in DATABASE_KINDS
     }

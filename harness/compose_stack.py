@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import engine, seeding
 from harness.compose import image_variable
-from harness.environment import NEEDS_CONTENT, ContentSource, Environment
+from harness.environment import ContentSource, Environment, without_content
 from harness.images import DatabaseKind
 from harness.labels import Owner, this_host
 from harness.paths import ROOT, STATE
@@ -94,7 +94,7 @@ def up(prepared: Prepared, content: ContentSource, stack: str = DEFAULT) -> Envi
     settings = StackSettings.generate(stack)
     settings.save(folder(stack) / "settings.json")
     env_file = _environment_file(prepared, stack, settings)
-    first = [s.name for s in prepared.topology.infrastructure if s.name not in NEEDS_CONTENT]
+    first = [s.name for s in without_content(prepared.topology)]
     _compose(prepared, env_file, "up", "--detach", *first)
     runtime = DockerRuntime(
         stack, prepared.topology, prepared.references, settings.placeholders, Owner.kept()
@@ -111,7 +111,6 @@ def up(prepared: Prepared, content: ContentSource, stack: str = DEFAULT) -> Envi
         interval=1,
         describe=lambda: "\n".join(f"  {name}: {state}" for name, state in runtime.states().items()),
     )
-    runtime.close_ways_out()
     seeding.seed(env.airflow, settings)
     return env
 
@@ -128,7 +127,7 @@ def _healthy(runtime: DockerRuntime, prepared: Prepared, names: list[str]) -> bo
 def attach(prepared: Prepared, stack: str = DEFAULT) -> Environment:
     """A handle on the stack that `up` started; raises `ComposeError` when there is none."""
     if stack not in stacks(engine.client()):
-        raise ComposeError(f"no stack {stack} is up; start it with: make up")
+        raise ComposeError(f"no stack {stack} is up; start it with: itest up (--compose)")
     settings = StackSettings.load(folder(stack) / "settings.json")
     return Environment.attach(prepared, stack, settings, folder(stack))
 

@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from harness.runtime.base import Runtime
 from harness.waits import eventually
 
 BRANCH = "main"
+STATUS_FILE = "/opt/airflow/content/.syncer/status.json"
 SUBPATH = "content"
+PUSH_ATTEMPTS = 10
+"""How often a push is tried again because somebody else's came first."""
 AUTHOR = {
     "GIT_AUTHOR_NAME": "itest",
     "GIT_AUTHOR_EMAIL": "itest@localhost",
@@ -81,13 +85,31 @@ class Content:
 
     @property
     def revision(self) -> str:
-        """The revision pushed last; raises `ContentError` before the first push."""
-        return self._git("rev-parse", "--verify", "--quiet", BRANCH)
+        """The revision that the origin offers now, whoever pushed it; raises `ContentError` when it has none."""
+        found = self._git("ls-remote", self._url, f"refs/heads/{BRANCH}").partition("\t")[0]
+        if not found:
+            raise ContentError("nothing was pushed to the stack's git origin yet")
+        return found
 
-    def push_directory(self, folder: Path) -> str:
-        """Commit `folder` (which holds ``dags``, ``plugins``, ``shared``) as it lies on disk, and push it.
+    def wait_for_origin(self, timeout: float = 30) -> None:
+        """Wait until the origin answers through the gateway, which looks its name up a moment after both are up."""
+        last = ""
 
-        Files that its repository ignores are left out. Returns the revision.
+        def look() -> bool:
+            nonlocal last
+            try:
+                self._git("ls-remote", self._url)
+            except ContentError as error:
+                last = str(error)
+                return False
+            return True
+
+        eventually(look, "the git origin to answer through the gateway", timeout, 0.1, lambda: last)
+
+    def commit_directory(self, folder: Path) -> str:
+        """Commit `folder` (which holds ``dags``, ``plugins``, ``shared``) as it lies on disk, without a past.
+
+        Files that its repository ignores are left out. Returns the revision; equal folders have equal ones.
         """
         if not (folder / "dags").is_dir():
             raise ContentError(
@@ -102,28 +124,56 @@ class Content:
                 self._git("--work-tree", str(folder), "add", "--force", "--", *names, env=env, cwd=folder)
             tree = self._git("write-tree", env=env)
             Path(index.name).touch()
-        return self._push_tree(self._under_subpath(tree), "content of the working tree")
+        return self._commit(self._under_subpath(tree), "content of the working tree")
+
+    def push_directory(self, folder: Path) -> str:
+        """Make the origin offer what `commit_directory` commits. Returns the revision."""
+        return self._offer(self.commit_directory(folder))
 
     def push_revision(self, repository: Path, revision: str) -> str:
         """Push the content that `repository` holds at `revision`, a commit id (see `resolve`). Returns the revision
         under which the stack serves it, which differs from `revision`: history is left behind."""
         self._git("fetch", "--quiet", "--no-tags", "--depth=1", str(repository.resolve()), revision)
         tree = self._git("rev-parse", "--verify", "--quiet", f"FETCH_HEAD:{SUBPATH}")
-        return self._push_tree(self._under_subpath(tree), f"content of {revision}")
+        return self._offer(self._commit(self._under_subpath(tree), f"content of {revision}"))
 
     def push_changes(self, changes: Mapping[str, str | None], message: str = "a change") -> str:
-        """Commit changed files on top of what was pushed last, and push. Returns the revision.
+        """Commit changed files on top of what the origin offers, and push. Returns the revision.
 
         `changes` maps paths below ``content/``, such as ``dags/x.py``, to their text, or to None to delete.
+        Others may push at the same time: nothing of theirs is lost. Raises `ContentError`.
         """
+        for attempt in range(PUSH_ATTEMPTS):
+            self._git("fetch", "--quiet", self._url, BRANCH)
+            parent = self._git("rev-parse", "--verify", "FETCH_HEAD")
+            commit = self._commit(self._changed(parent, changes), message, parent)
+            try:
+                self._git("push", "--quiet", self._url, f"{commit}:refs/heads/{BRANCH}")
+            except ContentError:
+                if attempt == PUSH_ATTEMPTS - 1 or self.revision == parent:
+                    raise
+            else:
+                break
+        self._record("push", revision=commit, message=message)
+        return commit
+
+    def restore(self, revision: str) -> None:
+        """Make the origin offer a revision that it has offered before, and wait until every pod serves it."""
+        self._git("fetch", "--quiet", self._url, revision)
+        self._offer(revision)
+        self.poke()
+        self.wait_until_served(revision)
+
+    def _changed(self, parent: str, changes: Mapping[str, str | None]) -> str:
+        """The tree of `parent` with the changes."""
         with tempfile.NamedTemporaryFile(dir=self._folder.name) as index:
             Path(index.name).unlink()
             env = {"GIT_INDEX_FILE": index.name}
-            self._git("read-tree", BRANCH, env=env)
+            self._git("read-tree", parent, env=env)
             self._git("update-index", "--index-info", env=env, input=self._index_lines(changes))
             tree = self._git("write-tree", env=env)
             Path(index.name).touch()
-        return self._push_tree(tree, message)
+        return tree
 
     def _index_lines(self, changes: Mapping[str, str | None]) -> str:
         """The changes as git's index takes them: mode, object, path; mode 0 removes."""
@@ -139,12 +189,13 @@ class Content:
     def _under_subpath(self, tree: str) -> str:
         return self._git("mktree", input=f"040000 tree {tree}\t{SUBPATH}\n")
 
-    def _push_tree(self, tree: str, message: str) -> str:
-        parent = self._git("rev-parse", "--verify", "--quiet", BRANCH, check=False)
-        commit = self._git("commit-tree", tree, "-m", message, *(["-p", parent] if parent else []))
-        self._git("update-ref", f"refs/heads/{BRANCH}", commit)
-        self._git("push", "--quiet", "--force", self._url, BRANCH)
-        self._record("push", revision=commit, message=message)
+    def _commit(self, tree: str, message: str, parent: str = "") -> str:
+        return self._git("commit-tree", tree, "-m", message, *(["-p", parent] if parent else []))
+
+    def _offer(self, commit: str) -> str:
+        """Make the origin offer `commit`, whatever it offered before."""
+        self._git("push", "--quiet", "--force", self._url, f"{commit}:refs/heads/{BRANCH}")
+        self._record("push", revision=commit)
         return commit
 
     # ---- pods
@@ -154,10 +205,10 @@ class Content:
         return {pod: self._status(pod, syncer) for pod, syncer in self._syncers.items()}
 
     def _status(self, pod: str, syncer: str) -> PodRevision:
-        asked = self._runtime.exec(syncer, ["content-syncer", "status"])
+        """Read the syncer's status file out of the pod's volume: the engine does, no process is started there."""
         try:
-            status = json.loads(asked.output) if asked.exit_code == 0 else {}
-        except ValueError:
+            status = json.loads(self._runtime.read_file(syncer, STATUS_FILE))
+        except (FileNotFoundError, ValueError):
             status = {}
         return PodRevision(
             pod,
@@ -175,14 +226,37 @@ class Content:
         self, revision: str, pods: Iterable[str] | None = None, timeout: float = 60
     ) -> dict[str, PodRevision]:
         """Wait until each pod serves `revision`; raises `WaitTimeout` with what each serves instead."""
+        return self._wait_for_pods(lambda served: served == revision, revision, pods, timeout)
+
+    def wait_until_contained(self, revision: str, timeout: float = 60) -> dict[str, PodRevision]:
+        """Wait until each pod serves `revision` or a later one that was pushed on top of it."""
+
+        def contained(served: str) -> bool:
+            return served == revision or (bool(served) and self._is_ancestor(revision, served))
+
+        return self._wait_for_pods(contained, revision, None, timeout)
+
+    def _is_ancestor(self, revision: str, of: str) -> bool:
+        self._git("fetch", "--quiet", self._url, BRANCH)
+        asked = subprocess.run(
+            ["git", f"--git-dir={self._folder.name}", "merge-base", "--is-ancestor", revision, of],
+            capture_output=True,
+            check=False,
+        )
+        return asked.returncode == 0
+
+    def _wait_for_pods(
+        self, good: Callable[[str], bool], revision: str, pods: Iterable[str] | None, timeout: float
+    ) -> dict[str, PodRevision]:
         wanted = list(pods if pods is not None else self._syncers)
         seen: dict[str, PodRevision] = {}
 
         def look() -> bool:
-            for pod in wanted:
-                if pod not in seen or seen[pod].revision != revision:
-                    seen[pod] = self._status(pod, self._syncers[pod])
-            return all(seen[pod].revision == revision for pod in wanted)
+            waiting = [pod for pod in wanted if pod not in seen or not good(seen[pod].revision)]
+            with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+                asked = pool.map(lambda pod: self._status(pod, self._syncers[pod]), waiting)
+                seen.update(zip(waiting, asked, strict=True))
+            return all(good(seen[pod].revision) for pod in waiting)
 
         def describe() -> str:
             return "\n".join(

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import engine, seeding
+from harness import engine, reset, seeding
 from harness.airflow import Airflow
+from harness.boot import BootReport
 from harness.content import SUBPATH, Content, resolve
+from harness.database import Database
 from harness.history import History
 from harness.labels import Owner
 from harness.mocks.readers import MocksControl, MocksUnreachableError
 from harness.paths import ROOT
 from harness.prepare import Prepared
+from harness.profile import Profile
 from harness.progress import BootDisplay
-from harness.runtime.base import Runtime
+from harness.runtime.base import Runtime, StartError, Step
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.sweep import sweep_stale
-from harness.services import airflow3, git, mocks
+from harness.services import airflow3, database, gateway, git, mocks, redis
 from harness.settings import StackSettings, new_stack_name
-from harness.topology import Topology
+from harness.topology import Service, Topology
+from harness.waits import WaitTimeout, eventually
+from harness.watcher import Events, Watcher
 
 ADMIN = "admin"
-NEEDS_CONTENT = frozenset({"migrate"})
-"""Infrastructure that need not be up before content can be pushed."""
+READY_WITHIN = 120
+"""Seconds from the last component's announcement to its heartbeat and the first parsed DAG, on a busy machine."""
+RESET_WITHIN = 15
+"""Seconds after which a reset is given up and the stack counts as lost; it takes one or two."""
 
 ContentSource = Callable[[Content], str]
 """Pushes the stack's first content and returns its revision."""
+
+
+def without_content(topology: Topology) -> tuple[Service, ...]:
+    """What of the infrastructure has to be up before content can be pushed: all but what runs once."""
+    return tuple(s for s in topology.infrastructure if not s.one_shot)
 
 
 def working_tree(content: Content) -> str:
@@ -44,27 +60,39 @@ def at_revision(revision: str) -> ContentSource:
 class Environment:
     """One running stack: `airflow`, `content`, `mocks` (and its `slack`, `sheets`, `s3`, `ic`), `runtime`.
 
-    Made by `start`, which boots a stack of its own, or `attach`, which takes one that compose started.
+    Made by `start`, which boots a stack, or `attach`, which takes one that runs. With a `tenant`, what it triggers
+    carries the tenant's mark, and the mocks show and change that tenant's world alone.
     """
 
     def __init__(
-        self, prepared: Prepared, runtime: Runtime, settings: StackSettings, history: History
+        self,
+        prepared: Prepared,
+        runtime: Runtime,
+        settings: StackSettings,
+        history: History,
+        events: Events | None = None,
+        tenant: str = "",
     ) -> None:
         self.prepared = prepared
         self.topology: Topology = prepared.topology
         self.runtime = runtime
         self.settings = settings
         self.history = history
+        self.tenant = tenant
         syncers = {pod.name: pod.syncer_name for pod in self.topology.pods}
         credentials = (git.USER, settings.placeholders["ITEST_GIT_TOKEN"])
         origin = f"{self._url(git.NAME, git.PORT)}/{git.REPOSITORY}"
         self.content = Content(runtime, syncers, origin, credentials, history.record)
-        self.mocks = MocksControl(self._url(mocks.NAME, mocks.CONTROL_PORT))
+        self.mocks = MocksControl(self._url(mocks.NAME, mocks.CONTROL_PORT), tenant)
+        self.database = Database(*runtime.address(database.NAME, database.PORT))
+        self._watcher = None if events else Watcher(self.database.rows)
         self.airflow = Airflow(
             self._url("api-server", airflow3.API_PORT),
             ADMIN,
             settings.placeholders["ITEST_ADMIN_PASSWORD"],
             history.record,
+            events or self.watcher,
+            tenant,
         )
 
     def _url(self, service: str, port: int) -> str:
@@ -75,24 +103,40 @@ class Environment:
     def stack(self) -> str:
         return self.runtime.stack
 
+    @property
+    def watcher(self) -> Watcher:
+        """The stack's watcher; only the handle that watches for all others has it."""
+        if self._watcher is None:
+            raise RuntimeError("another process watches this stack")
+        return self._watcher
+
     # ---- life
 
     @classmethod
-    def start(cls, prepared: Prepared, folder: Path, content: ContentSource = working_tree) -> Environment:
-        """Boot a stack that belongs to this process. Its history and logs go to `folder`.
+    def start(
+        cls,
+        prepared: Prepared,
+        folder: Path,
+        content: ContentSource = working_tree,
+        owner: Owner | None = None,
+        profile: Profile | None = None,
+        stack: str | None = None,
+        settings: StackSettings | None = None,
+    ) -> Environment:
+        """Boot a stack that belongs to `owner` (this process). Its history and logs go to `folder`.
 
         Sweeps what dead processes left first. Whatever goes wrong, Ctrl-C too, nothing is left running.
         Raises `StartError` and `ContentError`.
         """
         sweep_stale(engine.client())
-        stack = new_stack_name()
-        settings = StackSettings.generate(stack)
-        owner = Owner.this_process()
+        stack = stack or new_stack_name()
+        settings = settings or StackSettings.generate(stack)
+        owner = owner or Owner.this_process()
         runtime = DockerRuntime(stack, prepared.topology, prepared.references, settings.placeholders, owner)
         history = History(folder / "history.jsonl")
         history.record("start", stack=stack, topology=prepared.topology.name, database=prepared.database)
         try:
-            return cls._boot(prepared, runtime, settings, history, content)
+            return cls._boot(prepared, runtime, settings, history, content, profile)
         except BaseException:
             try:
                 save_logs(runtime, folder / "logs", settings.secrets)
@@ -109,40 +153,71 @@ class Environment:
         settings: StackSettings,
         history: History,
         content: ContentSource,
+        profile: Profile | None,
     ) -> Environment:
         services = prepared.topology.services()
-        first = [s for s in prepared.topology.infrastructure if s.name not in NEEDS_CONTENT]
-        rest = [s for s in services if s not in first]
-        with BootDisplay(f"Starting stack {runtime.stack}", len(services)) as display:
+        since = datetime.now(UTC)
+        made: list[Environment] = []
 
-            def report(service: str, what: str) -> None:
-                history.record("service", service=service, what=what)
-                display.report(service, what)
+        def push() -> None:
+            made.append(cls(prepared, runtime, settings, history))
+            made[0].content.wait_for_origin()
+            content(made[0].content)
 
-            runtime.start(first, report)
-            env = cls(prepared, runtime, settings, history)
-            try:
-                content(env.content)
-                runtime.start(rest, report)
-                seeding.seed(env.airflow, settings)
-            except BaseException:
+        steps = (
+            Step(
+                "content",
+                push,
+                frozenset({git.NAME, gateway.NAME}),
+                frozenset(p.init_name for p in prepared.topology.pods),
+            ),
+            Step("settings", lambda: seeding.seed(made[0].airflow, settings), frozenset({"api-server"})),
+        )
+        one_shots = frozenset(s.name for s in services if s.one_shot)
+        try:
+            with BootDisplay(f"Starting stack {runtime.stack}", len(services) + len(steps) + 1) as display:
+                report = BootReport(display, history.record, one_shots, profile)
+                runtime.start(services, report, steps)
+                report("heartbeats", "starting")
+                made[0].await_ready(since)
+                report("heartbeats", "ready")
+        except BaseException:
+            for env in made:
                 env.close()
-                raise
-        return env
+            raise
+        return made[0]
+
+    def await_ready(self, since: datetime) -> None:
+        """Wait until each component has beaten after `since`, and a DAG file was parsed; raises `StartError`."""
+        if not self.watcher.ready(since, READY_WITHIN):
+            raise StartError(
+                f"not every component's heartbeat came within {READY_WITHIN} s: {json.dumps(self.airflow.health())}"
+            )
 
     @classmethod
-    def attach(cls, prepared: Prepared, stack: str, settings: StackSettings, folder: Path) -> Environment:
-        """A handle on a stack that runs already, such as one that compose started."""
+    def attach(
+        cls,
+        prepared: Prepared,
+        stack: str,
+        settings: StackSettings,
+        folder: Path,
+        events: Events | None = None,
+        tenant: str = "",
+    ) -> Environment:
+        """A handle on a stack that runs already. `events` of another process spare it a watcher of its own."""
         runtime = DockerRuntime(
             stack, prepared.topology, prepared.references, settings.placeholders, Owner.kept()
         )
-        return cls(prepared, runtime, settings, History(folder / "history.jsonl"))
+        return cls(prepared, runtime, settings, History(folder / "history.jsonl"), events, tenant)
 
     def close(self) -> None:
         """Let go of the stack without ending it."""
+        if self._watcher is not None:
+            self._watcher.close()
         self.airflow.close()
         self.content.close()
         self.mocks.close()
+        self.database.close()
         self.history.close()
 
     def stop(self, folder: Path) -> None:
@@ -157,10 +232,94 @@ class Environment:
             self.runtime.remove()
             self.close()
 
+    def pause(self) -> bool:
+        """Freeze every container; they keep their memory and use no CPU. False where the engine cannot do it now."""
+        return self.runtime.pause_all()
+
+    def wake(self) -> None:
+        """Undo `pause`."""
+        self.runtime.unpause_all()
+
+    # ---- tenancy
+
+    def for_tenant(self, tenant: str) -> Environment:
+        """The same stack as `tenant` meets it. To be left with `leave`; `close` is for the handle it was made of."""
+        other = copy.copy(self)
+        other.tenant = tenant
+        other.mocks = self.mocks.for_tenant(tenant)
+        other.airflow = Airflow(
+            self.airflow.base_url,
+            ADMIN,
+            self.settings.placeholders["ITEST_ADMIN_PASSWORD"],
+            self.history.record,
+            self.airflow.events,
+            tenant,
+        )
+        return other
+
+    def leave(self) -> None:
+        """End a tenancy: its world is gone, its journal is in the history."""
+        self.reset_mocks()
+        self.airflow.close()
+
+    def add_dag(self, dag_id: str, source: str) -> str:
+        """Push a DAG file of the test's own, and wait until it is parsed. Returns the id that the DAG has here.
+
+        `source` is its text; wherever the word `dag_id` stands in it, the tenant's own id is put, so that tests that
+        share a stack can bring DAGs of the same name.
+        """
+        own = f"{dag_id}_{self.tenant}" if self.tenant else dag_id
+        text = re.sub(rf"\b{re.escape(dag_id)}\b", own, source)
+        revision = self.content.push_changes({f"dags/{own}.py": text}, f"DAG {own}")
+        self.content.poke()
+        self.content.wait_until_contained(revision)
+        self.airflow.wait_for_dag(own)
+        return own
+
+    # ---- back to pristine
+
     def reset_mocks(self) -> None:
-        """Make the mocks forget everything; what they saw goes to the history first."""
+        """Make the mocks forget everything (of the tenant); what they saw goes to the history first."""
         self._keep_journal()
         self.mocks.reset()
+
+    def take_pristine(self) -> None:
+        """Make what the stack is now the state that `reset` brings it back to."""
+        reset.take(self.database)
+
+    def reset(self, revision: str) -> None:
+        """Bring everything back to what it was at `take_pristine`, when the content was `revision`, and prove it.
+
+        Database, content, queues and mocks; what runs is stopped. Raises `ResetError`: a fresh stack is needed then.
+        """
+        self.history.record("reset", stack=self.stack)
+        self._keep_journal()
+        try:
+            if self.content.revision != revision:
+                self.content.restore(revision)
+            reset.restore(self.database, RESET_WITHIN)
+            left: list[str] = []
+
+            def pristine() -> bool:
+                left[:] = self._differences(revision)
+                return not left
+
+            eventually(pristine, "the stack to be pristine", RESET_WITHIN, 0.1, lambda: "\n".join(left))
+        except WaitTimeout as error:
+            raise reset.ResetError(str(error)) from error
+        self.history.record("pristine", stack=self.stack)
+
+    def _differences(self, revision: str) -> list[str]:
+        """Clear what can be cleared at once, and tell what is not as it was."""
+        queued = self.runtime.exec(redis.NAME, list(redis.EMPTY_QUEUES)).output.split()
+        self.mocks.reset()
+        differences = reset.differences(self.database)
+        if differences:
+            reset.restore(self.database, RESET_WITHIN)
+        found = [*differences, *self.mocks.pristine().why]
+        if any(count != "0" for count in queued):
+            found.append(f"the broker held {queued} messages and results")
+        return found
 
     def _keep_journal(self) -> None:
         for request in self.mocks.journal():

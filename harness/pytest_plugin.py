@@ -1,7 +1,9 @@
-"""The pytest plugin: fixtures `env`, `slack`, `sheets`, `s3`, `ic` on a mirror that boots once a session.
+"""The pytest plugin: fixtures `env`, `slack`, `sheets`, `s3`, `ic` on a mirror that boots when the first test asks.
 
-A failed test that used the mirror shows the pods' health, the revision each served, and where the logs are.
-Each pytest-xdist worker boots a stack of its own.
+Tests share one stack, each in a tenancy of its own: what it triggers carries its mark, and the mocks show it its own
+world. A test that pushes content, breaks things or changes settings is marked `private_stack` and gets a stack for
+itself. With pytest-xdist the controller owns the stacks, and the workers attach to them. A failed test shows the pods'
+health, the revision each served, and where the logs are.
 """
 
 from __future__ import annotations
@@ -10,37 +12,35 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 from rich.console import Console
 
-from harness import prepare, report
+from harness import prepare, records, report
 from harness.content import ContentError
 from harness.engine import EngineError
 from harness.environment import Environment
+from harness.hub import Hub, HubClient, HubError
 from harness.images import ImageError
 from harness.mocks.readers import IcReader, S3Reader, SheetsReader, SlackReader
+from harness.mocks.tenancy import new_tenant
 from harness.paths import LAST
-from harness.prepare import OptionError
+from harness.prepare import OptionError, Prepared
 from harness.progress import stderr_console
 from harness.runtime.base import StartError
+from harness.sessions import Session, Stacks
+from harness.settings import StackSettings
 
 BOOT_FAILED = 3
 """Pytest's own code for "internal error": no verdict about any test."""
 
-MIRROR = pytest.StashKey["Mirror"]()
-
-
-@dataclass
-class Mirror:
-    """The session's stack, once a test has asked for it, and what its mocks had counted before resets."""
-
-    folder: Path
-    environment: Environment | None = None
-    earlier: report.Tally = field(default_factory=report.Tally)
+OWNED = pytest.StashKey["Owned"]()
+ATTACHED = pytest.StashKey["Attached"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,68 +50,200 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--require-cockroachdb", action="store_true", help="fail rather than run on the stand-in database"
     )
+    group.addoption(
+        "--fresh", action="store_true", help="boot a stack, even if `itest up` keeps one that fits"
+    )
+    group.addoption("--faithful", action="store_true", help="production's settings instead of quick ones")
+
+
+def options_of(config: pytest.Config) -> prepare.Options:
+    """What the command line and the environment ask for; raises `OptionError`."""
+    return prepare.Options.from_environment(
+        topology=config.getoption("--topology"),
+        registry=config.getoption("--registry"),
+        database="cockroachdb" if config.getoption("--require-cockroachdb") else None,
+        faithful=config.getoption("--faithful") or None,
+    )
+
+
+# ---- the process that owns the stacks: pytest itself, or pytest-xdist's controller
+
+
+class Owned:
+    """The session's stacks, once a test has asked for one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self.hub: Hub | None = None
+        self.reports: list[report.Report] = []
+
+    @property
+    def session(self) -> Session:
+        """Decides what runs when it is first used; raises what that raises."""
+        with self._lock:
+            if self._session is None:
+                self._session = self._make()
+            return self._session
+
+    def _make(self) -> Session:
+        for old in ("history.jsonl", report.FILE):
+            (LAST / old).unlink(missing_ok=True)
+        shutil.rmtree(LAST / "logs", ignore_errors=True)
+        prepared = prepare.decide(options_of(self._config))
+        prepare.obtain(prepared)
+        stderr_console().print(f"\n{prepared.banner()}")
+        self._tell_junit(prepared)
+        return Session(prepared, LAST, fresh=self._config.getoption("--fresh"))
+
+    def _tell_junit(self, prepared: Prepared) -> None:
+        xml = self._config.stash.get(xml_key, None)
+        if xml is not None:
+            for name, value in prepared.facts().items():
+                xml.add_global_property(name, value)
+
+    def serve(self) -> str:
+        """Make the stacks available to other processes; the address to reach them at."""
+        if self.hub is None:
+            self.hub = Hub(_Lazy(self))  # type: ignore[arg-type]
+        return self.hub.address
+
+    def finish(self) -> None:
+        """End what was started, after counting what it ran."""
+        if self._session is not None:
+            self.reports = self._session.finish()
+        if self.hub is not None:
+            self.hub.close()
+
+
+class _Lazy:
+    """Decides what runs only when a worker asks: a session of unit tests needs no engine."""
+
+    def __init__(self, owned: Owned) -> None:
+        self._owned = owned
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._owned.session, name)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    config.stash[MIRROR] = Mirror(LAST / worker if worker else LAST)
+    config.addinivalue_line("markers", "private_stack: needs a mirror for itself, which is pristine")
+    if not hasattr(config, "workerinput"):
+        config.stash[OWNED] = Owned(config)
     if threading.current_thread() is threading.main_thread():
         # Pipelines cancel with SIGTERM: end as at Ctrl-C, so that fixtures remove what they started.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """pytest-xdist: tell a worker where the stacks are."""
+    node.workerinput["itest_hub"] = node.config.stash[OWNED].serve()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """pytest-xdist: a worker is gone, also by a crash; others may have what it held."""
+    owned = node.config.stash[OWNED]
+    if owned._session is not None:
+        owned._session.give_back_all(node.gateway.id)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if OWNED in session.config.stash:
+        session.config.stash[OWNED].finish()
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Print the table of what ran, for this session's stacks."""
+    if OWNED in config.stash:
+        report.show(config.stash[OWNED].reports, Console(highlight=False))
+
+
+# ---- the process that runs tests
+
+
+@dataclass
+class Attached:
+    """A test process's handles on the session's stacks, by name; each is made once."""
+
+    stacks: Stacks
+    prepared: Prepared
+    folder: Path
+    holder: str
+    _handles: dict[str, Environment] = field(default_factory=dict)
+
+    def to(self, stack: str) -> Environment:
+        """The handle on a stack that was handed out."""
+        if stack not in self._handles:
+            settings = StackSettings.load(records.folder(stack) / "settings.json")
+            self._handles[stack] = Environment.attach(
+                self.prepared, stack, settings, self.folder, self.stacks.events(stack)
+            )
+        return self._handles[stack]
+
+    def close(self) -> None:
+        for handle in self._handles.values():
+            handle.close()
+
+
 @pytest.fixture(scope="session")
-def mirror(
-    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
-) -> Iterator[Environment]:
-    """The session's stack, shared by all its tests. Tests use `env`. JUnit says what it ran on."""
+def attached(request: pytest.FixtureRequest) -> Iterator[Attached]:
+    """How this process reaches the session's stacks."""
     config = request.config
-    own = config.stash[MIRROR]
-    database = "cockroachdb" if config.getoption("--require-cockroachdb") else None
-    options = prepare.Options.from_environment(
-        topology=config.getoption("--topology"),
-        registry=config.getoption("--registry"),
-        database=database,
-    )
-    for old in ("history.jsonl", report.FILE):
-        (own.folder / old).unlink(missing_ok=True)
-    shutil.rmtree(own.folder / "logs", ignore_errors=True)
-    capture = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        own.environment = _boot(options, own.folder)
-    for name, value in own.environment.prepared.facts().items():
-        record_testsuite_property(name, value)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     try:
-        yield own.environment
-        report.make(own.environment, own.earlier).save(own.folder)
-    finally:
-        own.environment.stop(own.folder)
-        own.environment = None
-
-
-def _boot(options: prepare.Options, folder: Path) -> Environment:
-    """Boot the session's stack. Without one no test can run, so a failure ends the session, told once."""
-    try:
-        prepared = prepare.decide(options)
-        prepare.obtain(prepared)
-        stderr_console().print(f"\n{prepared.banner()}")
-        return Environment.start(prepared, folder)
+        if worker:
+            client = HubClient(config.workerinput["itest_hub"])  # type: ignore[attr-defined]
+            own = Attached(client, prepare.decide(options_of(config)), LAST / worker, worker)
+        else:
+            session = config.stash[OWNED].session
+            own = Attached(session, session.prepared, LAST, "pytest")
     except (EngineError, OptionError, ImageError) as error:
         pytest.exit(str(error), returncode=BOOT_FAILED)
-    except (StartError, ContentError) as error:
-        pytest.exit(
-            f"the mirror did not start: {error}\nFull logs: {folder / 'logs'}", returncode=BOOT_FAILED
-        )
+    yield own
+    own.close()
+
+
+def _hand_out(attached: Attached, config: pytest.Config, private: bool) -> Environment:
+    """A stack's handle. Without one no test can run, so a failure ends the session, told once.
+
+    A worker of pytest-xdist must not end the session: there every test fails, each at once.
+    """
+    capture = config.pluginmanager.getplugin("capturemanager")
+    try:
+        with capture.global_and_fixture_disabled():
+            stacks = attached.stacks
+            return attached.to(stacks.lease(attached.holder) if private else stacks.shared())
+    except (EngineError, OptionError, ImageError, StartError, ContentError, HubError) as error:
+        told = f"the mirror did not start: {error}\nFull logs: {LAST / 'logs'}"
+        if isinstance(error, HubError):
+            pytest.fail(told, pytrace=False)
+        pytest.exit(told, returncode=BOOT_FAILED)
+
+
+@pytest.fixture(scope="session")
+def prepared(attached: Attached) -> Prepared:
+    """What the session's stacks are made from."""
+    return attached.prepared
 
 
 @pytest.fixture
-def env(mirror: Environment, request: pytest.FixtureRequest) -> Environment:
-    """The mirror, with mocks that have seen nothing yet."""
-    own = request.config.stash[MIRROR]
-    own.earlier += report.mocks_tally(mirror)
-    mirror.reset_mocks()
-    mirror.history.record("test", nodeid=request.node.nodeid)
-    return mirror
+def env(attached: Attached, request: pytest.FixtureRequest) -> Iterator[Environment]:
+    """The mirror as this test meets it: in a tenancy of its own, or (marked `private_stack`) all of it."""
+    private = request.node.get_closest_marker("private_stack") is not None
+    handle = _hand_out(attached, request.config, private)
+    mine = handle if private else handle.for_tenant(new_tenant())
+    mine.history.record("test", nodeid=request.node.nodeid, stack=mine.stack, tenant=mine.tenant)
+    try:
+        yield mine
+    finally:
+        if private:
+            attached.stacks.give_back(mine.stack)
+        else:
+            mine.leave()
 
 
 @pytest.fixture
@@ -143,33 +275,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Add the mirror's state to the report of a test that failed on it."""
     outcome = yield
     result = outcome.get_result()  # type: ignore[attr-defined]
-    own = item.config.stash[MIRROR]
-    if not result.failed or own.environment is None or "env" not in getattr(item, "fixturenames", ()):
+    own = getattr(item, "funcargs", {}).get("env")
+    if not result.failed or result.when != "call" or own is None:
         return
     try:
-        text = own.environment.diagnose()
+        text = own.diagnose()
     except Exception as error:
         text = f"(the mirror could not be asked: {error})"
-    result.sections.append(
-        ("mirror", f"{text}\nFull logs: {own.folder / 'logs'} (written when the session ends)")
-    )
-    own.environment.history.record("test_failed", nodeid=item.nodeid)
-
-
-def pytest_terminal_summary(config: pytest.Config) -> None:
-    """Print the table of what ran, for this session's stacks."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        return
-    began = config.stash[BEGAN]
-    found = [p for p in LAST.glob(f"**/{report.FILE}") if p.stat().st_mtime >= began]
-    report.show(map(report.Report.load, sorted(found)), Console(highlight=False))
-
-
-BEGAN = pytest.StashKey[float]()
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    LAST.mkdir(parents=True, exist_ok=True)
-    marker = LAST / ".began"
-    marker.touch()
-    session.config.stash[BEGAN] = marker.stat().st_mtime
+    result.sections.append(("mirror", f"{text}\nFull logs: {LAST / 'logs'} (written when the session ends)"))
+    own.history.record("test_failed", nodeid=item.nodeid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.environment import Environment
-from harness.mocks.names import LOG_BUCKET
 
 FILE = "report.json"
 
@@ -41,42 +40,40 @@ class Report:
     topology: str
     database: str
     base_image: str
-
-    def save(self, folder: Path) -> None:
-        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
-
-    @classmethod
-    def load(cls, path: Path) -> Report:
-        data = json.loads(path.read_text())
-        return cls(**{**data, "tally": Tally(**data["tally"])})
+    settings: str
 
 
-def mocks_tally(env: Environment) -> Tally:
-    """What the mocks hold since they were last reset."""
-    return Tally(
-        slack_messages=len(env.mocks.slack.messages()),
-        proposals=len(env.mocks.ic.proposals()),
-        log_objects=len(env.mocks.s3.keys(LOG_BUCKET)),
-    )
+def save(reports: Sequence[Report], folder: Path) -> None:
+    """Write the session's reports, one a stack, to ``<folder>/report.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_text(json.dumps([asdict(report) for report in reports], indent=2) + "\n")
 
 
-def airflow_tally(env: Environment) -> Tally:
-    """What Airflow's tables hold: ended runs, ended tasks, and every time that a task deferred itself."""
+def load(folder: Path) -> list[Report]:
+    """Read what `save` wrote; raises `FileNotFoundError`."""
+    return [
+        Report(**{**data, "tally": Tally(**data["tally"])})
+        for data in json.loads((folder / FILE).read_text())
+    ]
+
+
+def tally(env: Environment) -> Tally:
+    """What the stack has run since it was pristine: ended runs and tasks, deferrals, and what the mocks hold."""
     runs = [run for run in env.airflow.runs() if run["state"] in ("success", "failed")]
+    held = env.mocks.tally()
     return Tally(
         dag_runs=len(runs),
         tasks=env.airflow.count("/dags/~/dagRuns/~/taskInstances", state=["success", "failed"]),
         deferrals=env.airflow.count("/eventLogs", event="deferred"),
+        slack_messages=held.slack_messages,
+        proposals=held.proposals,
+        log_objects=held.log_objects,
     )
 
 
 def make(env: Environment, earlier: Tally) -> Report:
-    """The report of `env`, with `earlier` counts of mocks that were reset since."""
-    return Report(
-        stack=env.stack,
-        tally=airflow_tally(env) + mocks_tally(env) + earlier,
-        **env.prepared.facts(),
-    )
+    """The report of `env`, with `earlier` counts from before it was reset."""
+    return Report(env.stack, tally(env) + earlier, **env.prepared.facts())
 
 
 def show(reports: Iterable[Report], console: Console) -> None:
@@ -94,6 +91,7 @@ def show(reports: Iterable[Report], console: Console) -> None:
         ("Airflow", {r.airflow for r in found}),
         ("Database", {r.database for r in found}),
         ("Base image", {r.base_image for r in found}),
+        ("Settings", {r.settings for r in found}),
     ):
         table.add_row(title, ", ".join(sorted(values)))
     console.print(table)

@@ -1,15 +1,12 @@
 """Data that the rollout tests share: mainnet's registry and a real plan, as a sheet's rows."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from harness.environment import Environment, working_tree
 from harness.mocks.readers import IcReader
-from harness.seeding import seed
 
 DATA = Path(__file__).parent.parent / "data"
 HEADER = ["Day", "Time (UTC)", "Subnets", "Batch"]
@@ -60,19 +57,3 @@ def known_plan(full_plan: Rows) -> Rows:
         if known:
             rows.append([day, time, ", ".join(known), batch])
     return rows
-
-
-@pytest.fixture
-def restored_settings(env: Environment) -> Iterator[None]:
-    """For tests that take variables or connections away: puts all of them back."""
-    yield
-    seed(env.airflow, env.settings)
-
-
-@pytest.fixture
-def restored_content(env: Environment) -> Iterator[None]:
-    """For tests that push content: the pods serve the working tree again afterwards."""
-    yield
-    revision = working_tree(env.content)
-    env.content.poke()
-    env.content.wait_until_served(revision)

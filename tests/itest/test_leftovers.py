@@ -14,7 +14,6 @@ from harness.runtime.sweep import remove_stack, stacks, sweep_stale
 OWNER = """
 import sys
 from harness import images, prepare
-from harness.catalog import TOPOLOGIES
 from harness.labels import Owner
 from harness.runtime.docker import DockerRuntime
 from harness.settings import StackSettings, new_stack_name

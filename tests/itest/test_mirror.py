@@ -51,6 +51,7 @@ prints_word()
 """
 
 
+@pytest.mark.private_stack
 def test_every_pod_serves_the_pushed_revision(env: Environment) -> None:
     served = env.content.pods()
     assert set(served) == {pod.name for pod in env.topology.pods}
@@ -70,7 +71,7 @@ def test_all_components_are_healthy_and_all_dags_load(env: Environment) -> None:
     assert env.airflow.import_errors() == {}
 
 
-@pytest.mark.usefixtures("restored_content")
+@pytest.mark.private_stack
 def test_a_pushed_change_reaches_every_pod_and_runs(env: Environment, s3: S3Reader) -> None:
     files = {"dags/prints_word.py": PRINTS_WORD, "shared/dfinity/word.py": "WORD = 'first'\n"}
     revision = env.content.push_changes(files)
@@ -91,7 +92,7 @@ def test_a_pushed_change_reaches_every_pod_and_runs(env: Environment, s3: S3Read
     assert again.xcom("say") == "second"
 
 
-@pytest.mark.usefixtures("restored_content")
+@pytest.mark.private_stack
 def test_what_a_push_deletes_is_gone_from_every_pod(env: Environment) -> None:
     for changes in ({"dags/short_lived.py": "x = 1\n"}, {"dags/short_lived.py": None}):
         revision = env.content.push_changes(changes)
@@ -106,23 +107,19 @@ def test_what_a_push_deletes_is_gone_from_every_pod(env: Environment) -> None:
         assert set(there.values()) == {expected}, there
 
 
-@pytest.mark.usefixtures("restored_content")
 def test_calls_out_of_the_stack_are_refused_at_once_and_named(env: Environment) -> None:
-    revision = env.content.push_changes({"dags/egress_probe.py": PROBE})
-    env.content.poke()
-    env.content.wait_until_served(revision)
-    run = env.airflow.trigger("egress_probe")
+    run = env.airflow.trigger(env.add_dag("egress_probe", PROBE))
     run.wait(timeout=90)
     for index in (0, 1):
         outcome = run.xcom("reach", map_index=index)
         assert outcome["error"], outcome
-    tried = {(attempt.pod, attempt.host) for attempt in env.mocks.egress()}
-    assert ("worker-1", "registry.example.com") in tried
+    tried = {(attempt.pod, attempt.task_id, attempt.run_id, attempt.host) for attempt in env.mocks.egress()}
+    assert ("worker-1", "reach", run.run_id, "registry.example.com") in tried
 
 
 def test_no_pod_has_a_route_out(env: Environment) -> None:
     for service in env.topology.services():
-        if service.guarded and not service.one_shot:
+        if (service.network_of or service.sandbox) and not service.one_shot:
             routes = env.runtime.exec(service.name, ["cat", "/proc/net/route"]).output.splitlines()[1:]
             assert [line for line in routes if line.split()[1] == "00000000"] == [], service.name
 

@@ -104,7 +104,8 @@ def test_a_bad_sheet_stops_the_run_with_the_fault_by_name(
     assert ic.admin_calls() == []
 
 
-@pytest.mark.usefixtures("registry", "restored_settings")
+@pytest.mark.private_stack
+@pytest.mark.usefixtures("registry")
 def test_missing_variables_and_connections_are_all_named_before_any_proposal(
     env: Environment, sheets: SheetsReader, ic: IcReader, known_plan: Rows
 ) -> None:
@@ -148,8 +149,7 @@ def test_votes_are_waited_for_in_the_triggerer_and_not_on_a_worker(env: Environm
     ic.settings(auto=False)
     plan = "Monday:\n  9:00: [io67a]\n"
     run = env.airflow.trigger(DAG, conf(spreadsheet_id=None, plan=plan))
-    waiting = "batch_1.subnet.wait_for_acceptance[0]"
-    eventually(lambda: run.task_states().get(waiting) == "deferred", f"{waiting} to be deferred", 120)
+    run.wait_for_task("batch_1.subnet.wait_for_acceptance", "deferred", map_index=0)
     ic.accept(ic.proposals()[0].proposal_id)
     run.wait()
     assert env.airflow.count("/eventLogs", event="deferred", run_id=run.run_id) >= 1

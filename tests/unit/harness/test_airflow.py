@@ -1,7 +1,7 @@
 """The REST client: logs in, pages, waits, and explains a failed run by its own log."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -29,6 +29,24 @@ LOG = [
 Answers = dict[str, Any]
 
 
+class Watched:
+    """Events of one run that is in a state and stays there; nothing is ever parsed."""
+
+    def __init__(self, state: str | None) -> None:
+        self._state = state
+
+    def run_ended(self, dag_id: str, run_id: str, timeout: float) -> str | None:
+        return self._state if self._state in ("success", "failed") else None
+
+    def task_reached(
+        self, dag_id: str, run_id: str, task_id: str, map_index: int, states: Sequence[str], timeout: float
+    ) -> str | None:
+        return None
+
+    def dag_parsed(self, dag_id: str, after: str | None, timeout: float) -> bool:
+        return False
+
+
 @pytest.fixture
 def events() -> list[str]:
     return []
@@ -54,7 +72,9 @@ def client(events: list[str]) -> Iterator[Callable[[Answers], Airflow]]:
             return httpx.Response(404, text="gone") if found is None else httpx.Response(200, json=found)
 
         record = lambda kind, **facts: events.append(kind)  # noqa: E731
-        made.append(Airflow("http://api", "admin", "x", record, httpx.MockTransport(answer)))
+        run_state = answers.get(RUN, {}).get("state") if isinstance(answers.get(RUN), dict) else None
+        watched = Watched(run_state)
+        made.append(Airflow("http://api", "admin", "x", record, watched, "", httpx.MockTransport(answer)))
         return made[-1]
 
     yield make
@@ -110,6 +130,21 @@ def test_a_run_that_does_not_end_is_told_with_the_states_of_its_tasks(
 ) -> None:
     with pytest.raises(WaitTimeout, match=r"run r of d to end, in vain\nTasks: failed: 1 \(boom\)"):
         client(failing("running")).run("d", "r").wait(timeout=0)
+
+
+def test_a_dag_that_is_never_parsed_is_told_with_the_import_errors(
+    client: Callable[[Answers], Airflow],
+) -> None:
+    errors = {"import_errors": [{"filename": "d.py", "stack_trace": "boom"}], "total_entries": 1}
+    with pytest.raises(WaitTimeout, match=r"DAG d to be parsed, in vain\nd.py:\nboom"):
+        client({"/api/v2/importErrors": errors}).trigger("d")
+
+
+def test_a_task_that_does_not_get_there_is_told_with_the_states_of_its_tasks(
+    client: Callable[[Answers], Airflow],
+) -> None:
+    with pytest.raises(WaitTimeout, match=r"for boom of run r to be deferred, in vain\nTasks: failed: 1"):
+        client(failing("running")).run("d", "r").wait_for_task("boom", "deferred", timeout=0)
 
 
 def test_the_log_of_an_ended_task_is_awaited_until_it_is_uploaded(

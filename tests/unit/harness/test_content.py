@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,50 @@ def test_changes_go_on_top_of_what_was_pushed(content: Content, origin: Path, ch
     revision = content.push_changes({"dags/new.py": "n", "dags/one.py": None})
     assert git(origin, "rev-parse", "main") == revision == content.revision
     assert git(origin, "ls-tree", "-r", "--name-only", "main") == "content/dags/new.py"
+
+
+def test_changes_of_two_at_the_same_time_are_both_kept(
+    content: Content, origin: Path, checkout: Path
+) -> None:
+    content.push_directory(checkout / "content")
+    others = [
+        Content(serving(""), {}, str(origin), ("syncer", TOKEN), lambda kind, **facts: None) for _ in range(3)
+    ]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda n: others[n].push_changes({f"dags/{n}.py": str(n)}), range(3)))
+    for other in others:
+        other.close()
+    files = git(origin, "ls-tree", "-r", "--name-only", "main").splitlines()
+    assert files == [f"content/dags/{name}.py" for name in ("0", "1", "2", "one")]
+
+
+def test_going_back_makes_the_origin_offer_the_former_revision(
+    origin: Path, checkout: Path, events: list[dict[str, Any]]
+) -> None:
+    first = Content(serving(""), {}, str(origin), ("syncer", TOKEN), lambda kind, **facts: None)
+    revision = first.push_directory(checkout / "content")
+    later = first.push_changes({"dags/two.py": "2"})
+    first.close()
+    back = Content(serving(revision), {"a": "a-syncer"}, str(origin), ("u", "t"), lambda kind, **f: None)
+    assert back.revision == later
+    back.restore(revision)
+    assert back.revision == revision
+    back.close()
+
+
+def test_a_later_revision_contains_what_it_was_pushed_on(
+    content: Content, origin: Path, checkout: Path
+) -> None:
+    content.push_directory(checkout / "content")
+    earlier = content.push_changes({"dags/two.py": "2"})
+    later = content.push_changes({"dags/three.py": "3"})
+    made = Content(serving(later), {"a": "a-syncer"}, str(origin), ("u", "t"), lambda kind, **f: None)
+    assert made.wait_until_contained(earlier, timeout=5)["a"].revision == later
+    made.close()
+    old = Content(serving(earlier), {"a": "a-syncer"}, str(origin), ("u", "t"), lambda kind, **f: None)
+    with pytest.raises(WaitTimeout):
+        old.wait_until_contained(later, timeout=0)
+    old.close()
 
 
 def test_a_folder_without_dags_is_refused(content: Content, tmp_path: Path) -> None:

@@ -9,19 +9,20 @@ from rich.console import Console
 from harness.environment import mask
 from harness.history import History, read
 from harness.prepare import OptionError, Options
-from harness.report import Report, Tally, show
+from harness.report import Report, Tally, load, save, show
 from harness.settings import StackSettings
 from harness.waits import WaitTimeout, eventually
 
 
 def report(database: str, runs: int) -> Report:
-    return Report("s", Tally(dag_runs=runs, tasks=10 * runs), "3.3.2", "default", database, "base (built)")
+    tally = Tally(dag_runs=runs, tasks=10 * runs)
+    return Report("s", tally, "3.3.2", "default", database, "base (built)", "quick")
 
 
 def test_a_report_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
-    made = report("stand-in", 3)
-    made.save(tmp_path)
-    assert Report.load(tmp_path / "report.json") == made
+    made = [report("stand-in", 3), report("CockroachDB", 1)]
+    save(made, tmp_path)
+    assert load(tmp_path) == made
 
 
 def test_the_table_adds_stacks_up_and_names_every_database() -> None:

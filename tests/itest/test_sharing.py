@@ -1,0 +1,120 @@
+"""Tests share a stack without meeting each other, a private one is pristine, and many runs at once are no trouble."""
+
+import pytest
+
+from harness import reset
+from harness.environment import Environment
+from harness.mocks.readers import SlackReader
+from harness.mocks.tenancy import new_tenant
+
+TELLS = """
+from airflow.providers.slack.hooks.slack import SlackHook
+from airflow.sdk import dag, task
+
+
+@dag(schedule=None, max_active_runs=200)
+def tells_the_team():
+    @task
+    def tell(params=None):
+        SlackHook(slack_conn_id="slack.ic_os_rollout").call(
+            "chat.postMessage", json={"channel": "#ic-os-rollout", "text": params["word"]}
+        )
+
+    tell()
+
+
+tells_the_team()
+"""
+
+SHORT = """
+from airflow.sdk import dag, task
+
+
+@dag(schedule=None, max_active_runs=200)
+def says_its_number():
+    @task(retries=0)
+    def say(params=None):
+        return params["number"]
+
+    say()
+
+
+says_its_number()
+"""
+
+
+def test_two_tenants_of_a_stack_see_only_their_own_messages_and_journal(
+    env: Environment, slack: SlackReader
+) -> None:
+    neighbour = env.for_tenant(new_tenant())
+    try:
+        runs = []
+        for mine in (env, neighbour):
+            dag_id = mine.add_dag("tells_the_team", TELLS)
+            runs.append(mine.airflow.trigger(dag_id, {"word": mine.tenant}))
+        for run in runs:
+            run.wait()
+        assert [m.text for m in slack.messages()] == [env.tenant]
+        assert [m.text for m in neighbour.mocks.slack.messages()] == [neighbour.tenant]
+        (posted,) = [r for r in env.mocks.journal() if r.path == "/api/chat.postMessage"]
+        assert (posted.run_id, posted.task_id, posted.pod) == (runs[0].run_id, "tell", "worker-1")
+    finally:
+        neighbour.leave()
+    assert [m.text for m in slack.messages()] == [env.tenant], (
+        "a neighbour who leaves takes only its own along"
+    )
+
+
+@pytest.mark.private_stack
+def test_a_reset_brings_back_everything_that_a_test_can_change(env: Environment, slack: SlackReader) -> None:
+    revision = env.content.revision
+    before = {dag["dag_id"] for dag in env.airflow.pages("/dags", "dags")}
+    run = env.airflow.trigger(env.add_dag("tells_the_team", TELLS), {"word": "hello"})
+    run.wait()
+    env.airflow.delete_connection("slack.ic_os_rollout")
+    env.airflow.set_variable("made.by.a.test", "x")
+    assert env.content.revision != revision
+    assert reset.differences(env.database), "the check can fail"
+    assert not env.mocks.pristine()
+
+    env.reset(revision)
+
+    assert reset.differences(env.database) == []
+    assert env.mocks.pristine()
+    assert env.airflow.runs() == []
+    assert env.airflow.call("GET", "/variables/made.by.a.test", missing_ok=True) is None
+    assert env.airflow.call("GET", "/connections/slack.ic_os_rollout")["conn_type"] == "slack"
+    assert {pod.revision for pod in env.content.pods().values()} == {revision}
+    assert {dag["dag_id"] for dag in env.airflow.pages("/dags", "dags")} == before
+
+    again = env.airflow.trigger(env.add_dag("tells_the_team", TELLS), {"word": "again"})
+    again.wait()
+    assert [m.text for m in slack.messages()] == ["again"], "it works as before"
+
+
+@pytest.mark.private_stack
+def test_a_reset_ends_what_still_runs(env: Environment) -> None:
+    revision = env.content.revision
+    source = SHORT.replace("return params", "import time; time.sleep(600); return params")
+    run = env.airflow.trigger(env.add_dag("says_its_number", source), {"number": 1})
+    run.wait_for_task("say", "running")
+    env.reset(revision)
+    assert env.airflow.runs() == []
+    quick = env.airflow.trigger(env.add_dag("says_its_number", SHORT), {"number": 2})
+    quick.wait()
+    assert quick.xcom("say") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.private_stack
+def test_two_hundred_runs_at_once_neither_starve_nor_time_out(env: Environment) -> None:
+    dag_id = env.add_dag("says_its_number", SHORT)
+    runs = [env.airflow.trigger(dag_id, {"number": number}) for number in range(200)]
+    for run in runs:
+        run.wait(timeout=600)
+    assert [runs[n].xcom("say") for n in (0, 99, 199)] == [0, 99, 199]
+    assert {row["try_number"] for row in _tries(env, dag_id)} == {1}, "no task was lost and tried again"
+
+
+def _tries(env: Environment, dag_id: str) -> list[dict[str, int]]:
+    return list(env.airflow.pages(f"/dags/{dag_id}/dagRuns/~/taskInstances", "task_instances"))
