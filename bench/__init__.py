@@ -1,0 +1,1 @@
+"""Measurements of the mirror: repeatable, with their spread, and never compared across machines."""
