@@ -222,6 +222,8 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    if arguments.compose and arguments.faithful:
+        raise OptionError("the compose files have the quick settings; use --faithful without --compose")
     content = _content(arguments)
     prepared = prepare.decide(_options(arguments))
     prepare.obtain(prepared)
@@ -321,6 +323,8 @@ def _status(arguments: argparse.Namespace) -> int:
 def _down(arguments: argparse.Namespace) -> int:
     if arguments.stale:
         names = sweep_stale(engine.client())
+        for name in names:
+            records.forget(name)
         print(f"removed what {', '.join(names)} left" if names else "nothing stale")
         return 0
     for record in records.all_records():

@@ -157,6 +157,13 @@ class Content:
         self._record("push", revision=commit, message=message)
         return commit
 
+    def changed_dag_files(self, former: str, revision: str) -> list[str]:
+        """Paths below ``dags`` that are new or other in `revision` (ours) than in `former`, which was offered."""
+        self._git("fetch", "--quiet", self._url, former)
+        folder = f"{SUBPATH}/dags/"
+        listed = self._git("diff", "--name-only", "--diff-filter=d", former, revision, "--", folder)
+        return [name.removeprefix(folder) for name in listed.splitlines() if name.endswith(".py")]
+
     def restore(self, revision: str) -> None:
         """Make the origin offer a revision that it has offered before, and wait until every pod serves it."""
         self._git("fetch", "--quiet", self._url, revision)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import engine, reset, seeding
+from harness import engine, records, reset, seeding
 from harness.airflow import Airflow
 from harness.boot import BootReport
 from harness.content import SUBPATH, Content, resolve
@@ -128,7 +128,8 @@ class Environment:
         Sweeps what dead processes left first. Whatever goes wrong, Ctrl-C too, nothing is left running.
         Raises `StartError` and `ContentError`.
         """
-        sweep_stale(engine.client())
+        for swept in sweep_stale(engine.client()):
+            records.forget(swept)
         stack = stack or new_stack_name()
         settings = settings or StackSettings.generate(stack)
         owner = owner or Owner.this_process()

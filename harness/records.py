@@ -45,6 +45,8 @@ class Record:
     revision: str
     created: float
     expires: float
+    lives_for: float = 7200
+    """Seconds from each use to `expires`."""
     paused: bool = False
     keeper: int = 0
     """Process id of the one that ends the stack when it expires."""

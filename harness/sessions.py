@@ -113,6 +113,9 @@ class Session:
         return env
 
     def _end(self, env: Environment, folder: Path) -> None:
+        """Remove a stack; nothing happens when that was done before, as to one that was replaced."""
+        if self._environments.pop(env.stack, None) is None:
+            return
         try:
             env.wake()
             env.stop(folder)
@@ -176,7 +179,6 @@ class Session:
                 self._make_pristine(place.environment, place.revision)
             except reset.ResetError as error:
                 stderr_console().print(f"private stack {place.environment.stack} is replaced: {error}")
-                self._environments.pop(place.environment.stack)
                 self._end(place.environment, self.folder / f"private-{place.number}")
                 place.environment = None
         if place.environment is None:

@@ -6,6 +6,7 @@ A warm stack is pristine whenever nobody uses it: whoever used it resets it, and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import engine, records, reset
@@ -26,12 +28,17 @@ from harness.profile import Profile
 from harness.progress import stderr_console
 from harness.records import Record
 from harness.runtime.base import StartError
+from harness.runtime.docker import DockerRuntime
 from harness.runtime.sweep import remove_stack, stacks
 from harness.settings import StackSettings, new_stack_name
-from harness.waits import WaitTimeout
+from harness.waits import WaitTimeout, eventually
 
 LIVES_FOR = 2 * 3600
 """Seconds that a warm stack lives after it was last used, unless `itest up --for` says otherwise."""
+
+
+PARSED_WITHIN = 20
+"""Seconds. A changed DAG file is parsed about three seconds after its push."""
 
 
 class WarmError(RuntimeError):
@@ -74,6 +81,7 @@ def up(
         revision=env.content.revision,
         created=now,
         expires=now + lives_for,
+        lives_for=lives_for,
     ).save()
     record.changed(keeper=_start_keeper(stack))
     return env
@@ -123,12 +131,15 @@ def held(prepared: Prepared, folder: Path = LAST) -> Iterator[Held | None]:
 
 def _take(prepared: Prepared, record: Record, folder: Path) -> Environment | None:
     """Wake it and make it pristine; None (and it is removed) when that cannot be done."""
+    if not _up_still(prepared, record):
+        stderr_console().print(f"warm stack {record.stack} has expired or ended, removing it")
+        down(record.stack)
+        return None
     env = Environment.attach(prepared, record.stack, record.settings(), folder)
     try:
         env.wake()
-        lives_for = max(record.expires - record.created, 60)
         was_clean = record.condition == "clean"
-        record = record.changed(condition="dirty", paused=False, expires=time.time() + lives_for)
+        record = record.changed(condition="dirty", paused=False, expires=time.time() + record.lives_for)
         if not was_clean:
             env.reset(record.revision)
         _bring_content(env, record)
@@ -140,16 +151,39 @@ def _take(prepared: Prepared, record: Record, folder: Path) -> Environment | Non
     return env
 
 
+def _up_still(prepared: Prepared, record: Record) -> bool:
+    """Whether it has not expired (its keeper may have died) and all its lasting containers run or sleep."""
+    runtime = DockerRuntime(record.stack, prepared.topology, prepared.references, {}, Owner.kept())
+    states = runtime.states()
+    lasting = [s.name for s in prepared.topology.services() if not s.one_shot]
+    return time.time() < record.expires and all(states[s].status in ("running", "paused") for s in lasting)
+
+
 def _bring_content(env: Environment, record: Record) -> None:
     """Give it the working tree's content, where that is not what it has; this is its pristine state from then on."""
     revision = env.content.commit_directory(ROOT / SUBPATH)
     if revision == record.revision:
         return
+    changed = env.content.changed_dag_files(record.revision, revision)
+    since = datetime.now(UTC)
     pushed = working_tree(env.content)
     env.content.poke()
     env.content.wait_until_served(pushed)
+    _await_parsed(env, changed, since)
     env.take_pristine()
     record.changed(revision=pushed)
+
+
+def _await_parsed(env: Environment, files: list[str], since: datetime) -> None:
+    """Wait until each of the DAG files was parsed after `since`, or fails to; one that defines no DAG tells neither."""
+
+    def missing() -> set[str]:
+        parsed = env.database.rows("SELECT relative_fileloc FROM dag WHERE last_parsed_time > %s", [since])
+        failed = env.database.rows("SELECT filename FROM import_error")
+        return set(files) - {name for (name,) in (*parsed, *failed)}
+
+    with contextlib.suppress(WaitTimeout):
+        eventually(lambda: not missing(), "changed DAG files to be parsed", PARSED_WITHIN)
 
 
 def _give_back(env: Environment) -> None:

@@ -55,6 +55,24 @@ def test_one_that_was_left_dirty_is_reset_by_the_next(
         assert held.environment.airflow.call("GET", "/variables/left.behind", missing_ok=True) is None
 
 
+def test_it_is_brought_the_working_trees_content_where_it_has_another(
+    kept: Environment, prepared: Prepared, tmp_path: Path
+) -> None:
+    former = kept.content.push_changes({"dags/rollout_ic_os_to_mainnet_subnets.py": None})
+    kept.content.poke()
+    kept.content.wait_until_served(former)
+    record = records.load(kept.stack)
+    assert record is not None
+    kept.take_pristine()
+    record.changed(revision=former, condition="clean")
+    with warm.held(prepared, tmp_path) as held:
+        assert held is not None
+        assert held.record.revision != former
+        assert {pod.revision for pod in held.environment.content.pods().values()} == {held.record.revision}
+        dags = [dag["dag_id"] for dag in held.environment.airflow.pages("/dags", "dags")]
+        assert dags == ["rollout_ic_os_to_mainnet_subnets"], "it was parsed before it became pristine"
+
+
 def test_its_keeper_removes_it_when_it_expires(kept: Environment) -> None:
     record = records.load(kept.stack)
     assert record is not None

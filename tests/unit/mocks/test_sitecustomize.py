@@ -255,6 +255,31 @@ def test_a_host_that_two_tasks_look_up_at_once_is_both_their_attempt(
         ]
 
 
+def test_a_thread_is_nobodys_again_after_it_ran_a_triggers_function(
+    running: Running, mocks: MocksControl
+) -> None:
+    script = """
+import asyncio, contextvars, urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+def get():
+    url = "http://dashboard.mainnet.dfinity.network/api/proxy/registry/mainnet/subnets"
+    urllib.request.urlopen(url, timeout=10).close()
+
+async def ask(pool):
+    await asyncio.get_running_loop().run_in_executor(pool, get)
+
+async def main():
+    with ThreadPoolExecutor(1) as pool:
+        await asyncio.create_task(ask(pool), name="TRIGGER")
+        await asyncio.create_task(ask(pool))
+
+asyncio.run(main())
+"""
+    running.pod(script.replace("TRIGGER", trigger_name(WAITING[0], 7)))
+    assert [asked(entry) for entry in mocks.journal()] == [WAITING[0], NOBODY]
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [
