@@ -140,6 +140,11 @@ def test_pods_run_unprivileged(env: Environment) -> None:
             assert env.runtime.exec(name, ["id", "-u"]).output.strip() == "50000", name
             capabilities = env.runtime.exec(name, ["grep", "CapEff", "/proc/self/status"]).output.split()[1]
             assert int(capabilities, 16) == 0, name
+        # What keeps the network was root until it had closed the way out.
+        status = env.runtime.exec(f"{pod.name}-sandbox", ["cat", "/proc/1/status"]).output
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        assert fields["Uid"].split() == ["65534"] * 4, pod.name
+        assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0, pod.name
 
 
 def test_no_secret_of_the_stack_is_in_a_log(env: Environment) -> None:
