@@ -224,6 +224,8 @@ def _start_keeper(stack: str) -> int:
             stderr=log,
             start_new_session=True,
         )
+    # It is to outlive us: without this, Popen warns of a process that nobody has waited for.
+    keeper.returncode = 0
     return keeper.pid
 
 

@@ -451,36 +451,35 @@ def datagrams(received: socket.socket) -> int:
         count += 1
 
 
-TWICE_TIMED = """
-import time
-for number in (1, 2):
-    started = time.monotonic()
-    exec(CODE)
-    print(time.monotonic() - started)
-"""
-
-
 @pytest.mark.parametrize("answering", ["no port", "no answer", "no name"])
-def test_without_a_listener_a_client_works_and_waits_at_most_once(
+def test_without_a_listener_a_client_works_and_tries_to_announce_once(
     running: Running, mocks: MocksControl, silent: socket.socket, answering: str
 ) -> None:
     port = silent.getsockname()[1]
     if answering == "no port":
         silent.close()
     host = "no-such-name.invalid" if answering == "no name" else "localhost"
-    ports = f"{running.ports.http},{running.ports.https}"
-    script = f"{HELLO}CODE = {CLIENTS['urllib']!r}\n{TWICE_TIMED}"
-    identity = {"ITEST_IDENTITY": f"{host}:{port}/{ports}"}
-    done = running.pod(script, **{**exported(task_of(TENANT)), **identity})
-    first, second = (float(line) for line in done.stdout.split())
-    assert len(mocks.slack.messages()) == 2
+    address = f"{host}:{port}/{running.ports.http},{running.ports.https}"
+    environment = {**exported(task_of(TENANT)), "ITEST_IDENTITY": address}
+    running.pod(HELLO + CLIENTS["urllib"] * 3, **environment)
+    assert [message.text for message in mocks.slack.messages()] == ["hello"] * 3
     if answering == "no answer":
-        waited = sitecustomize.NAME_SECONDS + sitecustomize.PORT_SECONDS * sitecustomize.PORT_TRIES
-        assert first >= waited * 0.9
-        assert second < waited * 0.9
         assert datagrams(silent) == sitecustomize.NAME_TRIES + sitecustomize.PORT_TRIES
-    elif answering == "no port":
-        assert first < sitecustomize.PORT_SECONDS
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_it_waits_for_an_answer_but_not_where_nobody_listens(
+    endpoint: Endpoint, stream: socket.socket, silent: socket.socket, listening: bool
+) -> None:
+    address = f"127.0.0.1:{silent.getsockname()[1]}/{endpoint.port}"
+    made = sitecustomize.announcer(address)
+    assert made is not None
+    if not listening:
+        silent.close()
+    hook, started = made.hook(), time.monotonic()
+    hook("socket.connect", (stream, ("127.0.0.1", endpoint.port)))
+    waited, most = time.monotonic() - started, sitecustomize.PORT_SECONDS * sitecustomize.PORT_TRIES
+    assert most * 0.9 < waited if listening else waited < most * 0.5
 
 
 def test_after_a_while_it_announces_again(

@@ -472,14 +472,14 @@ def test_after_a_reset_everything_is_pristine_and_before_it_is_told_what_is_not(
     assert not mocks.pristine().why
 
 
-def test_handles_of_tenants_share_one_connection_and_are_closed_with_it(running: Running) -> None:
+def test_handles_of_tenants_share_one_connection_and_are_closed_with_it(
+    running: Running, mocks: MocksControl
+) -> None:
     with MocksControl(f"http://127.0.0.1:{running.ports.control}", ONE) as mine:
-        mine.reset()
         mine.slack.set_channels(["mine"])
         assert not mine.pristine()
         assert mine.for_tenant(OTHER).pristine()
         assert mine.for_tenant(OTHER).for_tenant(ONE).pristine().why == ("other Slack channels",)
-        mine.reset()
         other = mine.for_tenant(OTHER)
     with pytest.raises(RuntimeError, match="closed"):
         other.journal()
