@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +47,6 @@ class _Private:
     holder: str = ""
     environment: Environment | None = None
     revision: str = ""
-    used: bool = False
 
 
 @dataclass(eq=False)
@@ -58,7 +56,6 @@ class Session:
     prepared: Prepared
     folder: Path
     fresh: bool = False
-    on_start: Callable[[Environment], None] = lambda environment: None
     _open: ExitStack = field(default_factory=ExitStack)
     _environments: dict[str, Environment] = field(default_factory=dict)
     _earlier: dict[str, report.Tally] = field(default_factory=dict)
@@ -93,7 +90,6 @@ class Session:
                 "(--fresh starts another)"
             )
             self._environments[held.environment.stack] = held.environment
-            self.on_start(held.environment)
             return held.environment
         return self._start(self.folder)
 
@@ -109,7 +105,6 @@ class Session:
             raise
         self._open.callback(self._end, env, folder)
         self._environments[stack] = env
-        self.on_start(env)
         return env
 
     def _end(self, env: Environment, folder: Path) -> None:
