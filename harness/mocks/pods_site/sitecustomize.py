@@ -3,6 +3,7 @@
 ITEST_IDENTITY: `HOST:UDPPORT` where the mocks listen for announcements (`harness/mocks/identity.py`), optionally
 followed by `/PORT,...`, the TCP ports that count, else 80 and 443. Without it nothing is announced.
 ITEST_GC_THRESHOLD: arguments of `gc.set_threshold`, separated by commas.
+ITEST_TRIGGERER_PAUSE: seconds between two rounds of Airflow's triggerer (`itest_pace`).
 
 Standard library only, Python 3.9 and newer, and nothing in here raises into its host. What costs time to import is
 imported when the first connection of a task needs it. uvloop makes its connections without telling Python, so those
@@ -39,6 +40,17 @@ def tune_collector(text: str) -> None:
         gc.set_threshold(*(int(number) for number in text.split(",")))
     except (TypeError, ValueError, OverflowError):
         return
+
+
+def quicken_triggerer(text: str) -> None:
+    """Set the triggerer's pause as ITEST_TRIGGERER_PAUSE has it; anything malformed changes nothing."""
+    try:
+        seconds = float(text)
+        import itest_pace  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
+    except (ImportError, ValueError):
+        return
+    if seconds > 0:
+        itest_pace.quicken_triggerer(seconds)
 
 
 def of_environment() -> Fields | None:
@@ -287,6 +299,9 @@ def start() -> None:
     thresholds, identity = os.environ.get("ITEST_GC_THRESHOLD"), os.environ.get("ITEST_IDENTITY")
     if thresholds:
         tune_collector(thresholds)
+    pause = os.environ.get("ITEST_TRIGGERER_PAUSE")
+    if pause:
+        quicken_triggerer(pause)
     made = announcer(identity) if identity else None
     if made is not None:
         sys.addaudithook(made.hook())

@@ -1,0 +1,83 @@
+"""The triggerer's pause, replaced in a process of its own whose `airflow` is two files with the same shape."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.mocks import pods_site
+
+SITE = Path(pods_site.__file__).parent
+RUNNER = """
+import anyio
+
+async def arun(rounds, delay=1):
+    for _ in range(rounds):
+        with anyio.move_on_after(delay):
+            await anyio.Event().wait()
+"""
+ASK = """
+import anyio
+from airflow.jobs import triggerer_job_runner as runner
+
+waited = []
+def move_on_after(delay, shield=False):
+    waited.append(delay)
+    return original(0, shield=shield)
+original, anyio.move_on_after = anyio.move_on_after, move_on_after
+anyio.run(runner.arun, 2)
+anyio.run(runner.arun, 1, 5)
+print(waited)
+"""
+
+
+@pytest.fixture
+def airflow(tmp_path: Path) -> Path:
+    """A folder that has the module whose pause is replaced."""
+    jobs = tmp_path / "airflow" / "jobs"
+    jobs.mkdir(parents=True)
+    for folder in (jobs.parent, jobs):
+        (folder / "__init__.py").write_text("")
+    (jobs / "triggerer_job_runner.py").write_text(RUNNER)
+    return tmp_path
+
+
+def ask(folder: Path, program: str, **environment: str) -> str:
+    """What `program` prints, with the pods' site on its path."""
+    path = f"{SITE}:{folder}"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_the_triggerer_waits_as_long_as_is_asked_for_and_only_its_one_second_changes(airflow: Path) -> None:
+    assert ask(airflow, ASK, ITEST_TRIGGERER_PAUSE="0.2") == "[0.2, 0.2, 5]"
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
+def test_without_a_positive_number_nothing_changes(airflow: Path, text: str) -> None:
+    assert ask(airflow, ASK, ITEST_TRIGGERER_PAUSE=text) == "[1, 1, 5]"
+
+
+def test_other_users_of_anyio_keep_their_second(airflow: Path) -> None:
+    program = f"{ASK}\nasync def other():\n    anyio.move_on_after(1)\nwaited.clear()\nanyio.run(other)\nprint(waited)"
+    assert ask(airflow, program, ITEST_TRIGGERER_PAUSE="0.2").splitlines()[-1] == "[1]"
+
+
+def test_an_airflow_without_that_module_starts_all_the_same(tmp_path: Path) -> None:
+    program = """
+try:
+    import airflow.jobs.triggerer_job_runner
+except ModuleNotFoundError as error:
+    print(error.name)
+"""
+    assert ask(tmp_path, program, ITEST_TRIGGERER_PAUSE="0.2") == "airflow"
