@@ -93,18 +93,20 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
 ) as dag:
     plan = PlanRollout(task_id="plan")
-    previous = None
+    joins: list[EmptyOperator] = []
     for number in range(1, MAX_BATCHES + 1):
         with TaskGroup(group_id=f"batch_{number}"):
             start = WaitForBatchStart(task_id="wait_for_start", rollout=plan.output, batch=number)
-            # A batch that the plan does not use is skipped; the ones after it still wait for those before it.
+            # `plan` skips batches that it does not use; those after them still wait for those before them.
             join = EmptyOperator(task_id="join", trigger_rule=TriggerRule.NONE_FAILED)
             upgrade_subnet.expand(subnet=start.output) >> join
-        if previous is not None:
-            previous >> [start, join]
-        previous = join
-    previous >> PostSummary(
+        if joins:
+            joins[-1] >> [start, join]
+        joins.append(join)
+    joins >> PostSummary(
         task_id="summary",
+        # The joins after the last batch of the plan are skipped, too.
+        trigger_rule=TriggerRule.NONE_FAILED,
         rollout=plan.output,
         proposal_task_ids={str(n): f"batch_{n}.subnet.create_proposal" for n in range(1, MAX_BATCHES + 1)},
     )

@@ -1,6 +1,6 @@
 """Reads and checks a rollout plan before anything is proposed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date
 from typing import Any
 
@@ -26,18 +26,30 @@ from dfinity.web import fetch
 class PlanRollout(BaseOperator, SkipMixin):
     """Turns the run's params into a `Rollout` payload, or fails without retry, naming all faults at once.
 
-    Params read: `git_revision`, `spreadsheet_id` or `plan`, `week`, `simulate`, `sensor_interval`. Skips, of
-    the tasks directly downstream, those that carry a `batch` which the plan does not use. An unreachable
-    registry or sheet raises, so that Airflow tries again.
+    Params read: `git_revision`, `spreadsheet_id` or `plan`, `week`, `simulate`, `sensor_interval`. Skips the
+    task groups of the batches which the plan does not use: those of the tasks directly downstream that carry a
+    `batch`. An unreachable registry or sheet raises, so that Airflow tries again.
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
         rollout = self.read(context["params"])
         self.log.info("%s subnets in %s batches", rollout.subnet_count, len(rollout.batches))
-        unused = [
-            t for t in self.downstream_list if getattr(t, "batch", None) not in (None, *rollout.batches)
-        ]
+        unused = list(self._unused_tasks(set(rollout.batches)))
         return return_and_skip(self, context, rollout.to_payload(), unused)
+
+    def _unused_tasks(self, used: Set[int]) -> Iterator[Any]:
+        """The tasks of unused batches, but for the ends of those before the last used one: later batches wait for them.
+
+        All of them at once, not only the first of each group: the scheduler looks at what is left in every round.
+        """
+        starts = [task for task in self.downstream_list if getattr(task, "batch", None) not in (None, *used)]
+        for start in starts:
+            kept = (
+                {end.task_id for end in start.task_group.get_leaves()}
+                if start.batch < max(used, default=0)
+                else set()
+            )
+            yield from (task for task in start.task_group.iter_tasks() if task.task_id not in kept)
 
     def read(self, params: Mapping[str, Any]) -> Rollout:
         """The rollout that the params ask for; raises AirflowFailException with all faults, or WebError."""

@@ -76,6 +76,14 @@ def test_a_run_with_nothing_to_upgrade_passes_its_batches_and_skips_only_those_n
     ]
 
 
+def test_nothing_after_the_last_batch_of_the_plan_is_left_to_do(run: Run, slack: list[Any]) -> None:
+    states = run(plan="Monday:\n  9:00: [io67a]\n  11:00: {subnets: [vcpt7], batch: 3}\n")
+    assert [states[f"batch_{n}.join"] for n in range(1, 31)] == [{"success": 1}] * 3 + [{"skipped": 1}] * 27
+    assert states["batch_2.wait_for_start"] == {"skipped": 1}
+    assert states["summary"] == {"success": 1}
+    assert "2 subnets in 2 batches" in slack[-1]["text"]
+
+
 def test_a_proposal_that_is_rejected_stops_the_following_batches(
     run: Run, ic: InMemoryIc, slack: list[Any]
 ) -> None:
