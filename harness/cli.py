@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--require-cockroachdb", action="store_true", help="fail rather than use the stand-in database"
     )
     common.add_argument("--faithful", action="store_true", help="production's settings instead of quick ones")
+    common.add_argument("--clock", action="store_true", help="a virtual clock, which can be moved forward")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", parents=[common], help="run the integration tests")
@@ -171,6 +172,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         registry=arguments.registry,
         database="cockroachdb" if arguments.require_cockroachdb else None,
         faithful=arguments.faithful or None,
+        clock=arguments.clock or None,
     )
 
 
@@ -204,6 +206,7 @@ def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path
         f"--registry={options.registry}",
         *(["--require-cockroachdb"] if arguments.require_cockroachdb else []),
         *(["--faithful"] if options.faithful else []),
+        *(["--clock"] if options.clock else []),
         *extra,
         *arguments.pytest,
     ]
@@ -222,10 +225,11 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    if arguments.compose and arguments.faithful:
-        raise OptionError("the compose files have the quick settings; use --faithful without --compose")
+    options = _options(arguments)
+    if arguments.compose and (options.faithful or options.clock):
+        raise OptionError("the compose files have the quick settings and real time; leave --compose out")
     content = _content(arguments)
-    prepared = prepare.decide(_options(arguments))
+    prepared = prepare.decide(options)
     prepare.obtain(prepared)
     console = Console(highlight=False)
     kept = None if arguments.fresh or arguments.compose else warm.find(prepared)

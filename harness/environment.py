@@ -13,6 +13,7 @@ from pathlib import Path
 from harness import engine, records, reset, seeding
 from harness.airflow import Airflow
 from harness.boot import BootReport
+from harness.clock import Clock, ClockError
 from harness.content import SUBPATH, Content, resolve
 from harness.database import Database
 from harness.history import History
@@ -21,11 +22,11 @@ from harness.mocks.readers import MocksControl, MocksUnreachableError
 from harness.paths import ROOT
 from harness.prepare import Prepared
 from harness.profile import Profile
-from harness.progress import BootDisplay
+from harness.progress import BootDisplay, stderr_console
 from harness.runtime.base import Runtime, StartError, Step
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.sweep import sweep_stale
-from harness.services import airflow3, database, gateway, git, mocks, redis
+from harness.services import airflow3, clock, database, gateway, git, mocks, redis
 from harness.settings import StackSettings, new_stack_name
 from harness.topology import Service, Topology
 from harness.waits import WaitTimeout, eventually
@@ -94,6 +95,28 @@ class Environment:
             events or self.watcher,
             tenant,
         )
+
+        self._clock = self._make_clock() if prepared.options.clock else None
+
+    def _make_clock(self) -> Clock:
+        return Clock(
+            self._url(clock.NAME, clock.PORT),
+            self.database,
+            self.runtime,
+            self.topology,
+            self.settings.placeholders["ITEST_FERNET_KEY"],
+            self.history.record,
+            say=lambda text: stderr_console().print(text),
+        )
+
+    @property
+    def clock(self) -> Clock:
+        """The stack's virtual clock; raises `ClockError` on a stack that lives in real time."""
+        if self._clock is None:
+            raise ClockError(
+                "this stack lives in real time; mark the test private_stack(clock=True), or use --clock"
+            )
+        return self._clock
 
     def _url(self, service: str, port: int) -> str:
         host, forwarded = self.runtime.address(service, port)
@@ -219,6 +242,8 @@ class Environment:
         self.content.close()
         self.mocks.close()
         self.database.close()
+        if self._clock is not None:
+            self._clock.close()
         self.history.close()
 
     def stop(self, folder: Path) -> None:
@@ -291,7 +316,9 @@ class Environment:
     def reset(self, revision: str) -> None:
         """Bring everything back to what it was at `take_pristine`, when the content was `revision`, and prove it.
 
-        Database, content, queues and mocks; what runs is stopped. Raises `ResetError`: a fresh stack is needed then.
+        Database, content, queues and mocks; what runs is stopped. A virtual clock stays where it was moved to: it
+        cannot go back, and a pristine stack may as well have been idle until then. Raises `ResetError`: a fresh stack
+        is needed then.
         """
         self.history.record("reset", stack=self.stack)
         self._keep_journal()

@@ -102,6 +102,7 @@ def _sources(airflow: str) -> dict[str, Source]:
         "sandbox": _container("sandbox"),
         "git-origin": _container("git-origin"),
         "gateway": _container("gateway"),
+        "clock": _container("clock"),
         "database": _container("cockroach-standin"),
     }
 

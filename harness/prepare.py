@@ -28,10 +28,12 @@ class Options:
     database: str = "auto"
     given: dict[str, str] = field(default_factory=dict)
     faithful: bool = False
+    clock: bool = False
+    """Whether the mirror lives by a virtual clock, which can be moved forward."""
 
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
-        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL`` and ``AIRFLOW_IMAGE``.
+        """Read ``ITEST_{TOPOLOGY,REGISTRY,DATABASE,FAITHFUL,CLOCK}`` and ``AIRFLOW_IMAGE``.
 
         `overrides` that are not None win. Raises `OptionError`.
         """
@@ -42,6 +44,7 @@ class Options:
             "database": os.environ.get("ITEST_DATABASE") or "auto",
             "given": given,
             "faithful": os.environ.get("ITEST_FAITHFUL", "") not in ("", "0"),
+            "clock": os.environ.get("ITEST_CLOCK", "") not in ("", "0"),
         }
         values.update({k: v for k, v in overrides.items() if v is not None})
         _check("topology", values["topology"], TOPOLOGIES)
@@ -89,6 +92,7 @@ class Prepared:
             "topology": self.topology.name,
             "database": self.database_name,
             "base_image": self.base_image,
+            "clock": "virtual" if self.options.clock else "real",
             "settings": "production's (--faithful)" if self.options.faithful else "quick (services/speed.py)",
         }
 
@@ -102,9 +106,23 @@ def decide(options: Options) -> Prepared:
     client = engine.client()
     reachable = registry.reachable(client, DEBIAN, options.registry, CACHE / "registry.json")
     kind = _database(options.database, reachable)
-    topology = build(options.topology, kind, options.faithful)
+    if options.clock and kind == "cockroachdb":
+        raise OptionError(
+            "the virtual clock needs the stand-in database (ITEST_DATABASE=stand-in): CockroachDB reads its clock "
+            "without the C library, where nothing can move it"
+        )
+    topology = build(options.topology, kind, options.faithful, options.clock)
     recipes = images.plan(topology.images(), registry=reachable, database=kind, given=options.given)
     return Prepared(options, topology, kind, reachable, recipes)
+
+
+def with_clock(prepared: Prepared) -> Prepared:
+    """The same with a virtual clock, all its images on the engine. Raises `OptionError` and `ImageError`."""
+    if prepared.options.clock:
+        return prepared
+    virtual = decide(replace(prepared.options, clock=True))
+    obtain(virtual)
+    return virtual
 
 
 def with_images(prepared: Prepared, keys: tuple[str, ...], airflow: str = images.AIRFLOW_VERSION) -> Prepared:

@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fresh", action="store_true", help="boot a stack, even if `itest up` keeps one that fits"
     )
     group.addoption("--faithful", action="store_true", help="production's settings instead of quick ones")
+    group.addoption("--clock", action="store_true", help="a virtual clock, which can be moved forward")
 
 
 def options_of(config: pytest.Config) -> prepare.Options:
@@ -63,6 +64,7 @@ def options_of(config: pytest.Config) -> prepare.Options:
         registry=config.getoption("--registry"),
         database="cockroachdb" if config.getoption("--require-cockroachdb") else None,
         faithful=config.getoption("--faithful") or None,
+        clock=config.getoption("--clock") or None,
     )
 
 
@@ -128,7 +130,10 @@ class _Lazy:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "private_stack: needs a mirror for itself, which is pristine")
+    config.addinivalue_line(
+        "markers",
+        "private_stack(clock=False): needs a mirror for itself, which is pristine; with a virtual clock if asked",
+    )
     if not hasattr(config, "workerinput"):
         config.stash[OWNED] = Owned(config)
     if threading.current_thread() is threading.main_thread():
@@ -175,12 +180,16 @@ class Attached:
     holder: str
     _handles: dict[str, Environment] = field(default_factory=dict)
 
-    def to(self, stack: str) -> Environment:
-        """The handle on a stack that was handed out."""
+    def to(self, stack: str, clock: bool = False) -> Environment:
+        """The handle on a stack that was handed out, with a virtual clock or without."""
         if stack not in self._handles:
             settings = StackSettings.load(records.folder(stack) / "settings.json")
             self._handles[stack] = Environment.attach(
-                self.prepared, stack, settings, self.folder, self.stacks.events(stack)
+                prepare.with_clock(self.prepared) if clock else self.prepared,
+                stack,
+                settings,
+                self.folder,
+                self.stacks.events(stack),
             )
         return self._handles[stack]
 
@@ -207,8 +216,10 @@ def attached(request: pytest.FixtureRequest) -> Iterator[Attached]:
     own.close()
 
 
-def _hand_out(attached: Attached, config: pytest.Config, private: bool) -> Environment:
-    """A stack's handle. Without one no test can run, so a failure ends the session, told once.
+def _hand_out(attached: Attached, config: pytest.Config, private: pytest.Mark | None) -> Environment:
+    """A stack's handle; for the marker `private`, one of the test's own.
+
+    Without one no test can run, so a failure ends the session, told once.
 
     A worker of pytest-xdist must not end the session: there every test fails, each at once.
     """
@@ -216,7 +227,10 @@ def _hand_out(attached: Attached, config: pytest.Config, private: bool) -> Envir
     try:
         with capture.global_and_fixture_disabled():
             stacks = attached.stacks
-            return attached.to(stacks.lease(attached.holder) if private else stacks.shared())
+            if private is None:
+                return attached.to(stacks.shared())
+            clock = bool(private.kwargs.get("clock", False))
+            return attached.to(stacks.lease(attached.holder, clock), clock)
     except (EngineError, OptionError, ImageError, StartError, ContentError, HubError) as error:
         told = f"the mirror did not start: {error}\nFull logs: {LAST / 'logs'}"
         if isinstance(error, HubError):
@@ -233,7 +247,7 @@ def prepared(attached: Attached) -> Prepared:
 @pytest.fixture
 def env(attached: Attached, request: pytest.FixtureRequest) -> Iterator[Environment]:
     """The mirror as this test meets it: in a tenancy of its own, or (marked `private_stack`) all of it."""
-    private = request.node.get_closest_marker("private_stack") is not None
+    private = request.node.get_closest_marker("private_stack")
     handle = _hand_out(attached, request.config, private)
     mine = handle if private else handle.for_tenant(new_tenant())
     mine.history.record("test", nodeid=request.node.nodeid, stack=mine.stack, tenant=mine.tenant)

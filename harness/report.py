@@ -40,6 +40,7 @@ class Report:
     topology: str
     database: str
     base_image: str
+    clock: str
     settings: str
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness import records, report, reset, warm
+from harness import prepare, records, report, reset, warm
 from harness.environment import Environment
 from harness.prepare import Prepared
 from harness.progress import stderr_console
@@ -30,8 +30,8 @@ class Stacks(Protocol):
     def shared(self) -> str:
         """The stack that tests share."""
 
-    def lease(self, holder: str) -> str:
-        """A private, pristine stack; waits until one is free."""
+    def lease(self, holder: str, clock: bool = False) -> str:
+        """A private, pristine stack; waits until one is free. With `clock`, one with a virtual clock."""
 
     def give_back(self, stack: str) -> None:
         """End a lease."""
@@ -44,9 +44,14 @@ class _Private:
     """A place in the pool; its stack comes up when it is first handed out."""
 
     number: int
+    prepared: Prepared
     holder: str = ""
     environment: Environment | None = None
     revision: str = ""
+
+    def folder(self, session: Path) -> Path:
+        """Where its logs and its history go."""
+        return session / f"private-{'clock-' if self.prepared.options.clock else ''}{self.number}"
 
 
 @dataclass(eq=False)
@@ -65,7 +70,8 @@ class Session:
     _booting: threading.Lock = field(default_factory=threading.Lock)
     """A boot keeps every core busy: two at once would both take twice as long, and tests start later."""
     _pool: threading.Condition = field(default_factory=threading.Condition)
-    _places: list[_Private] = field(default_factory=list)
+    _places: dict[bool, list[_Private]] = field(default_factory=dict)
+    """Places in the pool, those of stacks with a virtual clock apart."""
 
     # ---- shared
 
@@ -91,15 +97,15 @@ class Session:
             )
             self._environments[held.environment.stack] = held.environment
             return held.environment
-        return self._start(self.folder)
+        return self._start(self.prepared, self.folder)
 
-    def _start(self, folder: Path) -> Environment:
+    def _start(self, prepared: Prepared, folder: Path) -> Environment:
         stack = new_stack_name()
         settings = StackSettings.generate(stack)
         settings.save(records.folder(stack) / "settings.json")
         try:
             with self._booting:
-                env = Environment.start(self.prepared, folder, stack=stack, settings=settings)
+                env = Environment.start(prepared, folder, stack=stack, settings=settings)
         except BaseException:
             records.forget(stack)
             raise
@@ -123,8 +129,8 @@ class Session:
 
     # ---- private
 
-    def lease(self, holder: str) -> str:
-        place = self._take_place(holder)
+    def lease(self, holder: str, clock: bool = False) -> str:
+        place = self._take_place(holder, clock)
         try:
             return self._ready(place).stack
         except BaseException:
@@ -132,7 +138,7 @@ class Session:
             raise
 
     def give_back(self, stack: str) -> None:
-        for place in self._places:
+        for place in self._all_places():
             if place.environment is not None and place.environment.stack == stack:
                 try:
                     place.environment.pause()
@@ -141,20 +147,25 @@ class Session:
 
     def give_back_all(self, holder: str) -> None:
         """End the leases of a holder who is gone."""
-        for place in self._places:
+        for place in self._all_places():
             if place.holder == holder:
                 self._free(place)
 
-    def _take_place(self, holder: str) -> _Private:
+    def _all_places(self) -> list[_Private]:
+        return [place for places in self._places.values() for place in places]
+
+    def _take_place(self, holder: str, clock: bool) -> _Private:
         with self._pool:
-            if not self._places:
-                self._places += [_Private(n) for n in range(1, pool_size(self.prepared.topology.memory) + 1)]
+            if clock not in self._places:
+                prepared = prepare.with_clock(self.prepared) if clock else self.prepared
+                size = pool_size(prepared.topology.memory)
+                self._places[clock] = [_Private(n, prepared) for n in range(1, size + 1)]
             free: list[_Private] = []
 
             def find() -> bool:
                 # One that is up comes before one that would have to boot.
                 free[:] = sorted(
-                    (p for p in self._places if not p.holder), key=lambda p: p.environment is None
+                    (p for p in self._places[clock] if not p.holder), key=lambda p: p.environment is None
                 )
                 return bool(free)
 
@@ -165,7 +176,7 @@ class Session:
     def _free(self, place: _Private) -> None:
         with self._pool:
             place.holder = ""
-            self._pool.notify()
+            self._pool.notify_all()
 
     def _ready(self, place: _Private) -> Environment:
         """The place's stack, awake and pristine; one that cannot be reset is replaced."""
@@ -174,10 +185,10 @@ class Session:
                 self._make_pristine(place.environment, place.revision)
             except reset.ResetError as error:
                 stderr_console().print(f"private stack {place.environment.stack} is replaced: {error}")
-                self._end(place.environment, self.folder / f"private-{place.number}")
+                self._end(place.environment, place.folder(self.folder))
                 place.environment = None
         if place.environment is None:
-            env = self._start(self.folder / f"private-{place.number}")
+            env = self._start(place.prepared, place.folder(self.folder))
             env.take_pristine()
             place.environment, place.revision = env, env.content.revision
         return place.environment

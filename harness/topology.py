@@ -138,6 +138,7 @@ class Pod:
 
     main: Service
     syncer_environment: dict[str, str]
+    syncer_mounts: tuple[Mount, ...] = ()
 
     @property
     def name(self) -> str:
@@ -163,7 +164,7 @@ class Pod:
             image="syncer",
             memory=128,
             environment=self.syncer_environment,
-            mounts=(content,),
+            mounts=(content, *self.syncer_mounts),
             network_of=sandbox.name,
         )
         init = replace(

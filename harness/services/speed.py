@@ -12,66 +12,69 @@ from harness.topology import DEFAULT_CPU_SHARES, SHARED_DIR
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """One environment variable of the Airflow containers: its value here, what that `changes`, what it `gains`."""
+class Setting:
+    """One environment variable of the Airflow containers: its value here, what that `changes` against production.
+
+    `justified_by` is the measurement or the test that says why.
+    """
 
     variable: str
     value: str
     changes: str
-    gains: str
+    justified_by: str
 
 
-SETTINGS: tuple[Speed, ...] = (
-    Speed(
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME",
         "0.1",
         "The scheduler starts its next round 0.1 s after an idle one instead of 1 s; it uses more CPU when idle.",
         "Each step of a run waits for one round or two: a one-task run takes about 1 s less.",
     ),
-    Speed(
+    Setting(
         "ITEST_TRIGGERER_PAUSE",
         "0.2",
         "The triggerer looks for triggers and hands events over every 0.2 s instead of every second. Airflow has no "
         "setting for that: the pods replace the number (`harness/mocks/pods_site/itest_pace.py`).",
         "A deferral takes about 2 s less.",
     ),
-    Speed(
+    Setting(
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL",
         "1",
         "A task's supervisor looks after its process at least every second instead of every five.",
         "A finished task frees its worker slot up to 4 s sooner.",
     ),
-    Speed(
+    Setting(
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL",
         "1",
         "DAG files are listed every second instead of every five minutes.",
         "A pushed DAG is parsed about 3 s after the push instead of minutes.",
     ),
-    Speed(
+    Setting(
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL",
         "1",
         "Whether a listing is due is looked at every second instead of every five.",
         "As above.",
     ),
-    Speed(
+    Setting(
         "AIRFLOW__CELERY__WORKER_CONCURRENCY",
         "8",
         "Eight task slots a worker instead of sixteen, for two cores; never changes an outcome, only what queues.",
         "Eight forks at the start instead of sixteen, and as many tasks at once as two cores can carry.",
     ),
-    Speed(
+    Setting(
         "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS",
         "itest_logging.LOGGING_CONFIG",
         "Names the S3 log handler instead of letting each component find it among all providers' handlers.",
         "1 CPU-second less (Google's cloud storage library is not imported) in each of five processes at boot.",
     ),
-    Speed(
+    Setting(
         "ITEST_GC_THRESHOLD",
         "100000,50,100",
         "Python's cyclic garbage collector runs for every 100,000 new objects instead of 700.",
         "15 to 20 % less CPU for importing Airflow: 7.8 instead of 9.5 CPU-seconds in the API server.",
     ),
-    Speed(
+    Setting(
         "CONNECTION_CHECK_MAX_COUNT",
         "0",
         "The entrypoint does not wait for database and broker: a pod starts when they are ready anyway.",

@@ -6,46 +6,15 @@ it changes is in `harness/services/speed.py`. Standard library only, Python 3.9 
 
 from __future__ import annotations
 
-import sys
-from importlib.machinery import PathFinder
+from itest_imports import after_import  # type: ignore[import-not-found]  # beside this file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
     from typing import Any
 
 TRIGGERER = "airflow.jobs.triggerer_job_runner"
 AIRFLOWS_PAUSE = 1
 """Seconds that the runner waits between two rounds, in Airflow 3.0 to 3.3 (`TriggerRunner.arun`)."""
-
-
-class AfterImport:
-    """A finder of nothing that calls `change` with the module `name` right after its first import."""
-
-    def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
-        self._name = name
-        self._change = change
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        sys.meta_path.remove(self)
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        loader: Any = spec.loader
-        execute = loader.exec_module
-
-        def execute_and_change(module: ModuleType) -> None:
-            execute(module)
-            self._change(module)
-
-        loader.exec_module = execute_and_change
-        return spec
 
 
 class QuickAnyio:
@@ -59,9 +28,8 @@ class QuickAnyio:
         return getattr(self._anyio, name)
 
     def move_on_after(self, delay: float | None, *arguments: Any, **options: Any) -> Any:
-        return self._anyio.move_on_after(
-            self._pause if delay == AIRFLOWS_PAUSE else delay, *arguments, **options
-        )
+        wait = self._pause if delay == AIRFLOWS_PAUSE else delay
+        return self._anyio.move_on_after(wait, *arguments, **options)
 
 
 def quicken_triggerer(pause: float) -> None:
@@ -70,4 +38,4 @@ def quicken_triggerer(pause: float) -> None:
     def change(module: Any) -> None:
         module.anyio = QuickAnyio(module.anyio, pause)
 
-    sys.meta_path.insert(0, AfterImport(TRIGGERER, change))
+    after_import(TRIGGERER, change)

@@ -4,6 +4,7 @@ ITEST_IDENTITY: `HOST:UDPPORT` where the mocks listen for announcements (`harnes
 followed by `/PORT,...`, the TCP ports that count, else 80 and 443. Without it nothing is announced.
 ITEST_GC_THRESHOLD: arguments of `gc.set_threshold`, separated by commas.
 ITEST_TRIGGERER_PAUSE: seconds between two rounds of Airflow's triggerer (`itest_pace`).
+VIRTUAL_CLOCK: folder of the stack's virtual clock (`itest_clock`).
 
 Standard library only, Python 3.9 and newer, and nothing in here raises into its host. What costs time to import is
 imported when the first connection of a task needs it. uvloop makes its connections without telling Python, so those
@@ -51,6 +52,15 @@ def quicken_triggerer(text: str) -> None:
         return
     if seconds > 0:
         itest_pace.quicken_triggerer(seconds)
+
+
+def follow_clock() -> None:
+    """Let long sleeps of asyncio follow the stack's virtual clock."""
+    try:
+        import itest_clock  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
+    except ImportError:
+        return
+    itest_clock.start()
 
 
 def of_environment() -> Fields | None:
@@ -299,7 +309,9 @@ def start() -> None:
     thresholds, identity = os.environ.get("ITEST_GC_THRESHOLD"), os.environ.get("ITEST_IDENTITY")
     if thresholds:
         tune_collector(thresholds)
-    pause = os.environ.get("ITEST_TRIGGERER_PAUSE")
+    pause, clock = os.environ.get("ITEST_TRIGGERER_PAUSE"), os.environ.get("VIRTUAL_CLOCK")
+    if clock:
+        follow_clock()
     if pause:
         quicken_triggerer(pause)
     made = announcer(identity) if identity else None

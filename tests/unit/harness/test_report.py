@@ -16,7 +16,7 @@ from harness.waits import WaitTimeout, eventually
 
 def report(database: str, runs: int) -> Report:
     tally = Tally(dag_runs=runs, tasks=10 * runs)
-    return Report("s", tally, "3.3.2", "default", database, "base (built)", "quick")
+    return Report("s", tally, "3.3.2", "default", database, "base (built)", "real", "quick")
 
 
 def test_a_report_is_read_back_as_it_was_saved(tmp_path: Path) -> None:

@@ -1,0 +1,212 @@
+"""The stack's virtual clock as a test holds it: read it, move it forward, skip to whatever is due next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from harness.database import Database
+from harness.due import QUERY, Due, Outlook, Sleeper, outlook
+from harness.history import Recorder
+from harness.runtime.base import Runtime
+from harness.topology import Topology
+from harness.waits import Deadline, eventually
+
+TICK = 0.05
+"""Seconds between two looks at whether anything is at work."""
+TOLD_EVERY = 10.0
+"""Seconds after which `skip_until` says again what it is waiting for."""
+DUE_WITHIN = 10.0
+"""Seconds for which nothing at all may be due before that counts as an error."""
+DEAD_LOOK = 2.0
+"""Seconds between two looks at the containers: Airflow itself no longer notices when one is gone."""
+
+Condition = Callable[[], bool]
+
+
+class ClockError(RuntimeError):
+    """The clock cannot do what was asked; the message says why."""
+
+
+class Clock:
+    """One stack's clock. `start` makes the stack's time zero hours off; it only ever goes forward."""
+
+    def __init__(
+        self,
+        url: str,
+        database: Database,
+        runtime: Runtime,
+        topology: Topology,
+        fernet_key: str,
+        record: Recorder,
+        mocks_due: Callable[[], float | None] = lambda: None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self._database = database
+        self._runtime = runtime
+        self._lasting = [s.name for s in topology.services() if not s.one_shot]
+        self._fernet_key = fernet_key
+        self._record = record
+        self._mocks_due = mocks_due
+        self._say = say
+        self._jumps: list[dict[str, object]] = []
+
+    def close(self) -> None:
+        self._http.close()
+
+    # ---- reading and moving
+
+    def offset(self) -> timedelta:
+        """How far the stack's time is ahead of real time."""
+        return timedelta(microseconds=self._read()[0] / 1000)
+
+    def now(self) -> datetime:
+        """The stack's time, UTC."""
+        return self._at(self._read()[0])
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move the clock forward, whatever is at work; the new time. Raises `ClockError` for a negative span.
+
+        Moments in between are jumped over, as when a machine wakes from a long sleep: `skip_until` stops at each.
+        """
+        return self._move(self._read()[0] + by // timedelta(microseconds=1) * 1000, f"advanced by {by}")
+
+    def set(self, moment: datetime) -> datetime:
+        """Move the clock forward to a time-zone-aware `moment`. Raises `ClockError` for one that has passed."""
+        if moment.tzinfo is None:
+            raise ClockError(f"{moment} has no time zone")
+        if moment <= self.now():
+            raise ClockError(f"the clock does not go back: it is {self.now()}, later than {moment}")
+        return self._move(self._offset_for(moment), f"set to {moment}")
+
+    # ---- skipping
+
+    def skip_until(self, reached: Condition, what: str, timeout: float = 600) -> None:
+        """Jump from one due moment to the next as soon as nothing is at work, until `reached()` holds.
+
+        Due are triggers and their time-outs, sleeping tasks, reschedules, retries, scheduled runs, deadlines, and what
+        happens in the mocks by itself; none of them is jumped past. `what` names the condition for people, who are told
+        meanwhile what is waited for. Raises `WaitTimeout` after `timeout` real seconds, and `ClockError` when nothing
+        is due and the condition cannot come true, or a container has ended.
+        """
+        skipping = _Skipping(self, what)
+        eventually(
+            lambda: reached() or skipping.step(),
+            f"{what} (skipping time)",
+            timeout,
+            TICK,
+            lambda: skipping.waiting_for,
+        )
+
+    def wait_until_idle(self, timeout: float = 60) -> Outlook:
+        """Wait until nothing is at work, without moving the clock; what is due then. Raises `WaitTimeout`."""
+        seen: list[Outlook] = []
+
+        def idle() -> bool:
+            seen[:] = [self.outlook()]
+            return not seen[0].busy
+
+        eventually(idle, "nothing to be at work", timeout, TICK, lambda: "; ".join(seen[0].busy))
+        return seen[0]
+
+    def outlook(self) -> Outlook:
+        """Whether anything is at work now, and what is due when."""
+        [(state,)] = self._database.rows(QUERY)
+        offset, sleepers = self._read()
+        seen = outlook(state, sleepers, self._at(offset), self._fernet_key)
+        mocks_due = self._mocks_due()
+        if mocks_due is None:
+            return seen
+        return Outlook(
+            seen.busy, (*seen.due, Due(datetime.fromtimestamp(mocks_due, UTC), "the mocks change"))
+        )
+
+    def check_containers(self) -> None:
+        """Raises `ClockError` when a container has ended: with time skipping, Airflow does not notice that."""
+        states = self._runtime.states()
+        gone = [
+            f"{name} ({states[name].status})" for name in self._lasting if states[name].status != "running"
+        ]
+        if gone:
+            raise ClockError(f"not running any more: {', '.join(gone)}")
+
+    def jump_to(self, due: Due) -> None:
+        """Move to the moment of `due`, and journal why."""
+        self._move(self._offset_for(due.moment), due.what)
+
+    def jumps(self) -> list[dict[str, object]]:
+        """Every move that this handle made: `offset_ns`, `now` (ISO 8601) and `why`."""
+        return list(self._jumps)
+
+    def tell(self, text: str) -> None:
+        self._say(f"clock {self.now():%Y-%m-%d %H:%M:%S}Z: {text}")
+
+    # ---- the clock's container
+
+    def _read(self) -> tuple[int, list[Sleeper]]:
+        body = self._http.get("/").raise_for_status().json()
+        sleepers = [Sleeper(s["name"], _utc(s["until_ns"])) for s in body["sleepers"]]
+        return body["offset_ns"], sleepers
+
+    def _move(self, offset_ns: int, why: str) -> datetime:
+        answer = self._http.put("/", json={"offset_ns": offset_ns})
+        if answer.is_error:
+            raise ClockError(f"{why}: {answer.json()['error']}")
+        now = self._at(offset_ns)
+        jump: dict[str, object] = {"offset_ns": offset_ns, "now": now.isoformat(), "why": why}
+        self._jumps.append(jump)
+        self._record("clock", **jump)
+        return now
+
+    @staticmethod
+    def _at(offset_ns: int) -> datetime:
+        return _utc(time.time_ns() + offset_ns)
+
+    @staticmethod
+    def _offset_for(moment: datetime) -> int:
+        microseconds = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+        # Rounded up: at the moment itself, "not before" has to be true already.
+        return (microseconds + 1) * 1000 - time.time_ns()
+
+
+class _Skipping:
+    """One call of `skip_until`: what it waits for now, and since when."""
+
+    def __init__(self, clock: Clock, what: str) -> None:
+        self._clock = clock
+        self._what = what
+        self.waiting_for = ""
+        self._tell = Deadline.after(TOLD_EVERY)
+        self._look = Deadline.after(DEAD_LOOK)
+        self._idle = Deadline.after(DUE_WITHIN)
+
+    def step(self) -> bool:
+        """Jump if nothing is at work. Always false: whether the condition holds is looked at afterwards."""
+        if self._look.passed:
+            self._clock.check_containers()
+            self._look = Deadline.after(DEAD_LOOK)
+        seen = self._clock.outlook()
+        soonest = seen.soonest
+        if seen.busy or soonest is not None:
+            self._idle = Deadline.after(DUE_WITHIN)
+        if seen.busy:
+            self._wait("; ".join(seen.busy[:3]))
+        elif soonest is not None:
+            self._clock.jump_to(soonest)
+        elif self._idle.passed:
+            raise ClockError(f"{self._what}: nothing is at work and nothing is due, so it cannot come")
+        return False
+
+    def _wait(self, why: str) -> None:
+        self.waiting_for = why
+        if self._tell.passed:
+            self._clock.tell(f"waiting for {self._what}; {why}")
+            self._tell = Deadline.after(TOLD_EVERY)
+
+
+def _utc(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)

@@ -1,0 +1,222 @@
+"""What a stack waits for: whether anything is at work, and if not, the moments at which something becomes due.
+
+Read from the metadata database in one statement, so that all of it is of the same moment, and then from the virtual
+clock, where those who sleep say until when. In that order: who was asleep in the database's answer and has woken up
+since is missing among the sleepers, and counts as at work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+
+TIME_TRIGGERS = ("DateTimeTrigger", "TimeDeltaTrigger")
+"""Triggers that wait for the `moment` among their arguments, and sleep an hour at a time at most."""
+
+DEFAULT_RETRY_DELAY = 300.0
+"""Seconds; Airflow's default of `[core] default_task_retry_delay`."""
+MAX_RETRY_DELAY = 24 * 60 * 60
+"""Seconds; `MAX_RETRY_DELAY` in Airflow's task SDK."""
+
+QUERY = """
+SELECT json_build_object(
+ 'active', (SELECT json_agg(json_build_array(dag_id, run_id, task_id, map_index, state)) FROM task_instance
+   WHERE state IN ('queued', 'scheduled', 'running', 'restarting')),
+ 'unexamined', (SELECT json_agg(json_build_array(r.dag_id, r.run_id)) FROM dag_run r JOIN dag d USING (dag_id)
+   WHERE NOT d.is_paused AND (
+     r.state = 'running' AND (r.last_scheduling_decision IS NULL OR r.last_scheduling_decision <= (
+       SELECT max(t.updated_at) FROM task_instance t
+       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.state IS DISTINCT FROM 'running'))
+     OR r.state = 'queued' AND r.run_after <= now()
+       AND NOT EXISTS (SELECT 1 FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running'))),
+ 'later', (SELECT json_agg(json_build_array(r.dag_id, r.run_id, r.run_after)) FROM dag_run r
+   WHERE r.state = 'queued' AND r.run_after > now()),
+ 'deferred', (SELECT json_agg(json_build_array(
+     t.dag_id, t.run_id, t.task_id, t.map_index, t.trigger_timeout, g.id, g.classpath, g.kwargs))
+   FROM task_instance t JOIN trigger g ON g.id = t.trigger_id WHERE t.state = 'deferred'),
+ 'rescheduled', (SELECT json_agg(json_build_array(t.dag_id, t.run_id, t.task_id, t.map_index,
+     (SELECT max(s.reschedule_date) FROM task_reschedule s WHERE s.ti_id = t.id)))
+   FROM task_instance t WHERE t.state = 'up_for_reschedule'),
+ 'retrying', (SELECT json_agg(json_build_object(
+     'key', json_build_array(t.dag_id, t.run_id, t.task_id, t.map_index), 'end', t.end_date,
+     'try_number', t.try_number, 'override', t.retry_delay_override, 'logical_date', r.logical_date,
+     'dag', (SELECT s.data FROM serialized_dag s WHERE s.dag_version_id = t.dag_version_id)))
+   FROM task_instance t JOIN dag_run r USING (dag_id, run_id) WHERE t.state = 'up_for_retry'),
+ 'schedules', (SELECT json_agg(json_build_array(dag_id, next_dagrun_create_after)) FROM dag
+   WHERE NOT is_paused AND NOT is_stale AND NOT exceeds_max_non_backfill AND next_dagrun_create_after IS NOT NULL),
+ 'deadlines', (SELECT json_agg(json_build_array(deadline_time)) FROM deadline WHERE NOT missed)
+)
+"""
+
+Name = str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something that happens at `moment` (UTC) if nothing happens before: `what`, for people."""
+
+    moment: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Either something is `busy` (why, for people), or the stack waits for the soonest of `due`."""
+
+    busy: tuple[str, ...]
+    due: tuple[Due, ...]
+
+    @property
+    def soonest(self) -> Due | None:
+        return min(self.due, key=lambda d: d.moment, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeper:
+    """Who said that it sleeps: `trigger … (ID n)`, or `task dag/run/task`; `until` is UTC."""
+
+    name: str
+    until: datetime
+
+
+def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime, fernet_key: str) -> Outlook:
+    """What `QUERY` told (`state`) and who sleeps, put together; `now` is the virtual time."""
+    asleep = [s for s in sleepers if s.until > now]
+    busy, due = list[str](), list[Due]()
+    _tasks(state["active"] or [], asleep, busy, due)
+    busy += [f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []]
+    _deferred(state["deferred"] or [], asleep, fernet_key, busy, due)
+    for *key, moment in state["rescheduled"] or []:
+        due.append(Due(_moment(moment), f"{_task(key)} looks again"))
+    due += [
+        Due(retry_moment(task), f"{_task(task['key'])} is tried again") for task in state["retrying"] or []
+    ]
+    due += [Due(_moment(at), f"a run of {dag} is scheduled") for dag, at in state["schedules"] or []]
+    due += [Due(_moment(at), f"run {run} of {dag} may start") for dag, run, at in state["later"] or []]
+    due += [Due(_moment(at), "a deadline") for (at,) in state["deadlines"] or []]
+    busy += [f"{d.what}: due, and not done yet" for d in due if d.moment <= now]
+    return Outlook(tuple(busy), tuple(due))
+
+
+def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> None:
+    """Active task instances. A running one may sleep; instances of a mapped task share their sleepers' name."""
+    sleeping: dict[str, list[Sleeper]] = {}
+    for sleeper in asleep:
+        if sleeper.name.startswith("task "):
+            sleeping.setdefault(sleeper.name.removeprefix("task "), []).append(sleeper)
+    for *key, state in rows:
+        mine = sleeping.get("/".join(key[:3])) if state == "running" else None
+        if mine:
+            due.append(Due(mine.pop().until, f"{_task(key)} wakes up"))
+        else:
+            busy.append(f"{_task(key)} is {state}")
+
+
+def _deferred(
+    rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], key: str, busy: list[str], due: list[Due]
+) -> None:
+    by_id = dict(_trigger_sleepers(asleep))
+    for *task, timeout, trigger_id, classpath, arguments in rows:
+        if timeout is not None:
+            due.append(Due(_moment(timeout), f"{_task(task)} times out"))
+        sleeper = by_id.get(trigger_id)
+        kind = classpath.rpartition(".")[2]
+        if sleeper is None:
+            busy.append(f"the trigger of {_task(task)} ({kind}) does not sleep")
+            continue
+        moment = trigger_moment(arguments, key) if kind in TIME_TRIGGERS else None
+        due.append(Due(moment or sleeper.until, f"{_task(task)}: its {kind} wakes up"))
+
+
+def _trigger_sleepers(asleep: Sequence[Sleeper]) -> Iterator[tuple[int, Sleeper]]:
+    for sleeper in asleep:
+        found = re.fullmatch(r"trigger .*\(ID (\d+)\)", sleeper.name, re.DOTALL)
+        if found:
+            yield int(found[1]), sleeper
+
+
+def trigger_moment(arguments: str, fernet_key: str) -> datetime | None:
+    """The `moment` among a trigger's stored arguments; None where there is none that can be read."""
+    try:
+        plain = (
+            arguments
+            if arguments.startswith("{")
+            else Fernet(fernet_key).decrypt(arguments.encode()).decode()
+        )
+        return _timestamp(_find(json.loads(plain), "moment"))
+    except (InvalidToken, ValueError):
+        return None
+
+
+def _find(value: Any, name: str) -> Any:
+    """The value under `name`, however deep Airflow's serializers have wrapped the dictionary that has it."""
+    if isinstance(value, Mapping):
+        if name in value:
+            return value[name]
+        return next((found for v in value.values() if (found := _find(v, name)) is not None), None)
+    return None
+
+
+def _timestamp(value: Any) -> datetime | None:
+    """A moment as Airflow's two serializers write it: seconds, or seconds under `timestamp`."""
+    while isinstance(value, Mapping):
+        value = next((value[k] for k in ("timestamp", "__data__", "__var") if k in value), None)
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else None
+
+
+def retry_moment(task: Mapping[str, Any]) -> datetime:
+    """When a task instance is tried again, as `TaskInstance.next_retry_datetime` of Airflow 3.3 computes it."""
+    end = _moment(task["end"])
+    if task["override"] is not None:
+        return end + timedelta(seconds=task["override"])
+    dag_id, _, task_id, _ = task["key"]
+    settings = _task_settings(task["dag"], task_id)
+    delay = float(settings.get("retry_delay", DEFAULT_RETRY_DELAY))
+    backoff = settings.get("retry_exponential_backoff") or 1
+    multiplier = 2.0 if backoff is True else float(backoff)
+    if multiplier != 1:
+        delay = _backed_off(delay, multiplier, f"{dag_id}#{task_id}", task)
+        if settings.get("max_retry_delay"):
+            delay = min(delay, float(settings["max_retry_delay"]))
+    return end + timedelta(seconds=delay)
+
+
+def _backed_off(delay: float, multiplier: float, name: str, task: Mapping[str, Any]) -> float:
+    least = max(1, math.ceil(delay * multiplier ** (task["try_number"] - 1)))
+    logical = _moment(task["logical_date"]) if task["logical_date"] else None
+    digest = hashlib.sha1(f"{name}#{logical}#{task['try_number']}".encode(), usedforsecurity=False)
+    return float(min(least + int(digest.hexdigest(), 16) % least, MAX_RETRY_DELAY))
+
+
+def _task_settings(dag: Mapping[str, Any] | None, task_id: str) -> dict[str, Any]:
+    """What a serialized DAG says of one task, on top of the defaults that it leaves out."""
+    if dag is None:
+        return {}
+    defaults = dag.get("client_defaults", {}).get("tasks", {})
+    tasks = (_unwrapped(entry) for entry in dag["dag"]["tasks"])
+    own: dict[str, Any] = next((t for t in tasks if t.get("task_id") == task_id), {})
+    partial = own.get("partial_kwargs", {})
+    return {name: _unwrapped(value) for name, value in {**defaults, **partial, **own}.items()}
+
+
+def _unwrapped(value: Any) -> Any:
+    while isinstance(value, Mapping) and "__var" in value:
+        value = value["__var"]
+    return value
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _task(key: Sequence[Any]) -> str:
+    dag, run, task, index = key
+    return f"{task}{'' if index == -1 else f'[{index}]'} of {dag}, {run},"

@@ -1,0 +1,77 @@
+"""Sleeps of asyncio that follow the virtual clock, and say until when; the preloaded library does it for `time.sleep`.
+
+`sitecustomize` asks for this module where VIRTUAL_CLOCK is set. An event loop waits by the monotonic clock, which a
+jump does not move, so a trigger's sleep of an hour would take an hour. Standard library only, Python 3.9 and newer.
+"""
+
+from __future__ import annotations
+
+import time
+
+from itest_imports import after_import  # type: ignore[import-not-found]  # beside this file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LONG = 1.0
+"""Shorter sleeps, in seconds, are left alone."""
+SLICE = 0.1
+"""How soon, in seconds, a long sleep notices a jump."""
+
+
+class Announcer:
+    """Tells who sleeps until when, by the library that is preloaded into this process; without it, tells nobody."""
+
+    def __init__(self) -> None:
+        import ctypes
+
+        library: Any = ctypes.CDLL(None)
+        try:
+            self._begin, self._end = library.virtual_clock_sleep_begins, library.virtual_clock_sleep_ends
+            self._begin.argtypes = [ctypes.c_int64, ctypes.c_char_p]
+        except AttributeError:
+            self._begin, self._end = (lambda _until, _name: -1), (lambda _place: None)
+
+    def begin(self, until: float, name: str) -> int:
+        return int(self._begin(int(until * 1e9), f"trigger {name}".encode()))
+
+    def end(self, place: int) -> None:
+        self._end(place)
+
+
+def slice_sleeps(tasks: Any) -> None:
+    """Replace `asyncio.tasks.sleep`, before anybody has taken it from there."""
+    original = tasks.sleep
+    made: list[Announcer] = []
+
+    async def sleep(delay: float, result: Any = None) -> Any:
+        if not delay >= LONG:
+            return await original(delay, result)
+        until = time.time() + delay
+        name = tasks.current_task().get_name()
+        # So are triggers called by Airflow's triggerer; others who sleep do not hold the clock up.
+        if not name.endswith(")") or " (ID " not in name:
+            return await _until(until, original, result)
+        if not made:
+            made.append(Announcer())
+        place = made[0].begin(until, name)
+        try:
+            return await _until(until, original, result)
+        finally:
+            made[0].end(place)
+
+    tasks.sleep = sleep
+
+
+async def _until(moment: float, sleep: Any, result: Any) -> Any:
+    while True:
+        left = moment - time.time()
+        if left <= 0:
+            return result
+        await sleep(min(left, SLICE))
+
+
+def start() -> None:
+    """Have long sleeps follow the virtual clock in every event loop of this process."""
+    after_import("asyncio.tasks", slice_sleeps)

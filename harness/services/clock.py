@@ -1,0 +1,125 @@
+"""The virtual clock: its container, and what lets the others live by it (`harness/containers/clock`, ADR 0023).
+
+A stack with it is another topology, since Airflow has to stand jumps: what it would take for a dead component is
+one whose last sign of life is suddenly days old. `SETTINGS` are the departures from production that this needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.services.speed import Setting
+from harness.topology import After, Healthcheck, Mount, Pod, Service
+
+NAME = "clock"
+PORT = 8097
+FOLDER = "/opt/clock"
+MOUNT = Mount(NAME, FOLDER)
+
+ENVIRONMENT = {
+    "LD_PRELOAD": f"{FOLDER}/libvirtualclock.so",
+    "VIRTUAL_CLOCK": FOLDER,
+}
+
+TEN_YEARS = str(10 * 365 * 86400)
+HEARTBEAT = "tests/itest/test_clock.py::test_a_running_task_survives_jumps_of_hours_days_and_months"
+JUMPS = "tests/itest/test_clock.py::test_components_count_as_healthy_right_after_a_jump"
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT",
+        TEN_YEARS,
+        "A task whose heartbeats stopped is not noticed for ten years instead of five minutes.",
+        HEARTBEAT,
+    ),
+    Setting(
+        "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME",
+        TEN_YEARS,
+        "A task's token is valid for ten years instead of ten minutes.",
+        HEARTBEAT,
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT",
+        TEN_YEARS,
+        "A task may stay queued for ten years instead of ten minutes.",
+        "A jump while a task is queued; seen on 3.3.2, has no test of its own.",
+    ),
+    Setting(
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT",
+        TEN_YEARS,
+        "The broker hands a task that nobody acknowledged to another worker after ten years instead of a day.",
+        "As above.",
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD",
+        TEN_YEARS,
+        "A silent scheduler counts as alive for ten years instead of 30 s.",
+        JUMPS,
+    ),
+    Setting(
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD",
+        TEN_YEARS,
+        "The same for triggerers: their triggers do not move to another one at a jump.",
+        JUMPS,
+    ),
+    Setting(
+        "AIRFLOW__DAG_PROCESSOR__HEALTH_CHECK_THRESHOLD",
+        TEN_YEARS,
+        "The same for the DAG processor.",
+        JUMPS,
+    ),
+    Setting(
+        "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD",
+        TEN_YEARS,
+        "A DAG whose file was not parsed for ten years, instead of 50 s, counts as gone.",
+        "A jump between two looks at a file; seen on 3.3.2, has no test of its own.",
+    ),
+    Setting(
+        "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME",
+        TEN_YEARS,
+        "A login is valid for ten years instead of a day.",
+        "The driver logs in again by itself; a person in the UI does not.",
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL",
+        "1",
+        "Time-outs of deferred tasks are looked for every second instead of every 15, which are real seconds.",
+        "Without it, each skipped time-out costs up to 15 s of waiting.",
+    ),
+)
+
+
+def clock() -> Service:
+    """The process that keeps and moves the clock; it lives in real time itself."""
+    ask = f"import urllib.request as u;u.urlopen('http://127.0.0.1:{PORT}/',timeout=5)"
+    return Service(
+        name=NAME,
+        image="clock",
+        memory=48,
+        command=(FOLDER, str(PORT)),
+        mounts=(MOUNT,),
+        healthcheck=Healthcheck(("python3", "-c", ask), "clock: serving"),
+        forwarded_ports=(PORT,),
+    )
+
+
+def by_the_clock(service: Service) -> Service:
+    """`service` living by the virtual clock."""
+    return replace(
+        service,
+        environment={**service.environment, **ENVIRONMENT},
+        mounts=(*service.mounts, MOUNT),
+        after=(*service.after, After(NAME)),
+    )
+
+
+def pod_by_the_clock(pod: Pod) -> Pod:
+    """All containers of a pod living by it, and Airflow standing its jumps."""
+    main = by_the_clock(pod.main)
+    survival = {s.variable: s.value for s in SETTINGS}
+    return replace(
+        pod,
+        main=replace(main, environment={**main.environment, **survival}),
+        syncer_environment={**pod.syncer_environment, **ENVIRONMENT},
+        syncer_mounts=(*pod.syncer_mounts, MOUNT),
+    )

@@ -1,0 +1,192 @@
+"""The virtual clock: jumps that nothing notices but by the time, and skipping that jumps past nothing."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from harness.airflow import DagRun
+from harness.clock import ClockError
+from harness.environment import Environment
+
+pytestmark = pytest.mark.private_stack(clock=True)
+
+SLEEPER = '''
+"""A task that sleeps for so many days, and tells when it woke up."""
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from datetime import datetime, timezone
+
+from airflow.sdk import Param, dag, task
+
+
+@dag(dag_id="clock_sleeper", schedule=None, params={"days": Param(1, type="number")})
+def sleeper():
+    @task
+    def sleep(params):
+        time.sleep(params["days"] * 86400)
+        return datetime.now(timezone.utc).isoformat()
+
+    sleep()
+
+
+sleeper()
+'''
+
+RETRYING = '''
+"""Fails twice; the second try comes a day after the first, the third two to four days after that."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import dag, task
+
+
+@dag(dag_id="clock_retrying", schedule=None)
+def retrying():
+    @task(retries=2, retry_delay=timedelta(hours=6), retry_exponential_backoff=True)
+    def stubborn(ti):
+        if ti.try_number < 3:
+            raise RuntimeError("not yet")
+        return datetime.now(timezone.utc).isoformat()
+
+    stubborn()
+
+
+retrying()
+'''
+
+ZURICH = '''
+"""Every day at seven in Zurich, summer and winter."""
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pendulum
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+
+@dag(
+    dag_id="clock_zurich",
+    schedule=CronTriggerTimetable("0 7 * * *", timezone="Europe/Zurich"),
+    start_date=pendulum.datetime(2026, 1, 1, tz="Europe/Zurich"),
+    catchup=False,
+    is_paused_upon_creation=False,
+)
+def zurich():
+    @task
+    def tell():
+        return datetime.now(timezone.utc).isoformat()
+
+    tell()
+
+
+zurich()
+'''
+
+
+def ended(env: Environment, run: DagRun) -> bool:
+    """Whether the run is over, as the database has it: the API's answer costs more."""
+    found = env.database.rows(
+        "SELECT 1 FROM dag_run WHERE dag_id = %s AND run_id = %s AND state IN ('success', 'failed')",
+        [run.dag_id, run.run_id],
+    )
+    return bool(found)
+
+
+def moment(value: object) -> datetime:
+    """A time that a task returned."""
+    return datetime.fromisoformat(str(value))
+
+
+def test_a_running_task_survives_jumps_of_hours_days_and_months(env: Environment) -> None:
+    run = env.airflow.trigger(env.add_dag("clock_sleeper", SLEEPER), {"days": 100})
+    run.wait_for_task("sleep", "running")
+    (due,) = env.clock.wait_until_idle().due
+    assert "sleep of clock_sleeper" in due.what
+    began = due.moment - timedelta(days=100)
+    for span in (timedelta(minutes=10), timedelta(hours=3), timedelta(days=7), timedelta(days=60)):
+        env.clock.advance(span)
+    assert run.task_states() == {"sleep": "running"}
+    env.clock.skip_until(lambda: ended(env, run), "the sleeper to wake up")
+    assert run.wait() == "success"
+    woke = moment(run.xcom("sleep"))
+    assert abs(woke - began - timedelta(days=100)) < timedelta(minutes=1)
+    assert [ti.try_number for ti in run.task_instances()] == [1]
+    assert "Done" in run.logs("sleep")
+
+
+def test_retries_with_back_off_come_when_they_are_due_and_not_a_minute_later(env: Environment) -> None:
+    run = env.airflow.trigger(env.add_dag("clock_retrying", RETRYING))
+    began = env.clock.now()
+    env.clock.skip_until(lambda: ended(env, run), "the third try")
+    assert run.wait() == "success"
+    tries = env.database.rows(
+        "SELECT try_number, start_date, end_date FROM task_instance_history WHERE dag_id = 'clock_retrying'"
+        " UNION SELECT try_number, start_date, end_date FROM task_instance WHERE dag_id = 'clock_retrying' ORDER BY 1"
+    )
+    gaps = [later[1] - earlier[2] for earlier, later in pairwise(tries)]
+    assert timedelta(hours=6) <= gaps[0] < timedelta(hours=12)
+    assert timedelta(hours=12) <= gaps[1] < timedelta(hours=24)
+    assert env.clock.now() - began < timedelta(hours=36)
+    jumps = [e for e in env.clock.jumps() if "is tried again" in str(e["why"])]
+    late = [tries[n + 1][1] - datetime.fromisoformat(str(e["now"])) for n, e in enumerate(jumps)]
+    assert [timedelta(0) <= delay < timedelta(minutes=1) for delay in late] == [True, True]
+
+
+def test_a_schedule_in_local_time_runs_each_day_across_the_end_of_daylight_saving(env: Environment) -> None:
+    zone = ZoneInfo("Europe/Zurich")
+    year = env.clock.now().year + 1
+    # The last Sunday of March, when Zurich goes from UTC+1 to UTC+2.
+    change = max(d for n in range(25, 32) if (d := datetime(year, 3, n, tzinfo=zone)).weekday() == 6)
+    env.clock.set((change - timedelta(days=2)).replace(hour=12).astimezone(UTC))
+    dag_id = env.add_dag("clock_zurich", ZURICH)
+    count = "SELECT count(*) FROM dag_run WHERE dag_id = %s AND state = 'success' AND run_type = 'scheduled'"
+    env.clock.skip_until(lambda: env.database.rows(count, [dag_id])[0][0] >= 5, "five mornings")
+    started = [
+        when.astimezone(zone)
+        for (when,) in env.database.rows(
+            "SELECT start_date FROM dag_run WHERE dag_id = %s AND run_type = 'scheduled' ORDER BY run_after",
+            [dag_id],
+        )
+    ]
+    mornings = [when for when in started if when.date() >= (change - timedelta(days=1)).date()]
+    days = [(change + timedelta(days=n - 1)).date() for n in range(len(mornings))]
+    assert [when.date() for when in mornings] == days
+    assert [(when.hour, when.minute) for when in mornings] == [(7, 0)] * len(mornings)
+    assert {when.utcoffset() for when in mornings} == {timedelta(hours=1), timedelta(hours=2)}
+
+
+def test_components_count_as_healthy_right_after_a_jump(env: Environment) -> None:
+    env.clock.advance(timedelta(days=30))
+    health = env.airflow.health()
+    assert {name: facts["status"] for name, facts in health.items()} == dict.fromkeys(health, "healthy")
+    served = {pod: state.revision for pod, state in env.content.pods().items()}
+    assert set(served.values()) == {env.content.revision}
+
+
+def test_the_clock_is_the_same_in_every_container_and_never_goes_back(env: Environment) -> None:
+    before = env.clock.offset()
+    env.clock.advance(timedelta(days=400))
+    with pytest.raises(ClockError, match="does not go back"):
+        env.clock.advance(timedelta(seconds=-1))
+    with pytest.raises(ClockError, match="does not go back"):
+        env.clock.set(env.clock.now() - timedelta(days=1))
+    timed = [
+        *(name for pod in env.topology.pods for name in (pod.name, pod.syncer_name)),
+        *("mocks", "cockroachdb"),
+    ]
+    for name in timed:
+        seen = float(env.runtime.exec(name, ["date", "+%s"]).output)
+        assert abs(seen - env.clock.now().timestamp()) < 60, name
+    [(now,)] = env.database.rows("SELECT now()")
+    assert abs(now - env.clock.now()) < timedelta(minutes=1)
+    assert env.clock.offset() - before == timedelta(days=400)
+
+
+def test_when_nothing_is_due_skipping_ends_with_the_reason(env: Environment) -> None:
+    with pytest.raises(ClockError, match="a miracle: nothing is at work and nothing is due"):
+        env.clock.skip_until(lambda: False, "a miracle")

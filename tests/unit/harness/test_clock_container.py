@@ -1,0 +1,101 @@
+"""The process that keeps the clock, run here on files of its own; and sleeps that follow it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from harness.mocks import pods_site
+from harness.paths import ROOT
+
+CLOCK = ROOT / "harness/containers/clock/clock"
+DAY = 86400 * 10**9
+SLEEP = """
+import asyncio, sys, time
+from unittest import mock
+real, jumped = time.time, []
+def virtual():
+    return real() + (3600 if jumped else 0)
+async def jump():
+    await asyncio.sleep(0.05)
+    jumped.append(True)
+async def main():
+    began = time.monotonic()
+    with mock.patch("time.time", virtual):
+        told, _ = await asyncio.gather(asyncio.sleep(1800, "woken"), jump())
+    assert time.monotonic() - began < 60, "it slept in real time"
+    print(told)
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """Where the clock of this test answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, str(CLOCK), str(tmp_path), str(port)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"clock: serving\n"
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_new_clock_shows_real_time_and_nobody_sleeps(url: str, tmp_path: Path) -> None:
+    assert httpx.get(url).json() == {"offset_ns": 0, "sleepers": []}
+    assert (tmp_path / "offset").read_bytes() == bytes(8)
+
+
+def test_a_moved_clock_is_what_every_process_reads_from_the_file(url: str, tmp_path: Path) -> None:
+    assert httpx.put(url, json={"offset_ns": DAY}).json() == {"offset_ns": DAY}
+    assert int.from_bytes((tmp_path / "offset").read_bytes(), sys.byteorder) == DAY
+    assert httpx.get(url).json()["offset_ns"] == DAY
+
+
+def test_the_clock_does_not_go_back(url: str) -> None:
+    httpx.put(url, json={"offset_ns": DAY})
+    refused = httpx.put(url, json={"offset_ns": DAY - 1})
+    assert (refused.status_code, httpx.get(url).json()["offset_ns"]) == (409, DAY)
+    assert "does not go back" in refused.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"offset_ns": "1"}', b'{"offset_ns": true}', b'{"offset_ns": 1e30}']
+)
+def test_nonsense_is_refused_and_changes_nothing(url: str, body: bytes) -> None:
+    assert httpx.put(url, content=body).status_code == 400
+    assert httpx.get(url).json()["offset_ns"] == 0
+
+
+def test_who_sleeps_is_told_until_when(url: str, tmp_path: Path) -> None:
+    name = b"task dag/run/t"
+    with (tmp_path / "sleepers").open("r+b") as file:
+        file.seek(256)
+        file.write(DAY.to_bytes(8, sys.byteorder) + name)
+    assert httpx.get(url).json()["sleepers"] == [{"name": name.decode(), "until_ns": DAY}]
+
+
+def test_a_long_sleep_of_asyncio_ends_when_the_clock_jumps(tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(pods_site.__file__).parent),
+        "VIRTUAL_CLOCK": str(tmp_path),
+    }
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SLEEP],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (run.stdout, run.returncode) == ("woken\n", 0), run.stderr
