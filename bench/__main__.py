@@ -40,6 +40,7 @@ BOUND_BY = {
     "first green run, cold": "the boot",
     "attach to a paused stack, first trigger": "thawing 27 containers, and the API server's first answer",
     "first green run, paused": "the run: a deferral of 2 s, and one-second loops of triggerer and scheduler",
+    "first green run, paused, time skipped": "scheduler rounds, a fork a task, and the triggerer's pauses of 0.2 s",
     "reset": "content back to every pod (a fetch each), then one transaction",
     "content push, served and parsed": "the DAG processor lists its files once a second",
     "one task": "two scheduler rounds and one fork",
@@ -118,6 +119,30 @@ def kept(prepared: Prepared, measures: Measures, repetitions: int) -> None:
                 measures.add(f"CPU since boot, {name}", usage.cpu_seconds, "CPU-s")
 
 
+def skipping(prepared: Prepared, measures: Measures, repetitions: int) -> None:
+    """From a paused stack with a virtual clock to the first green run of the quickstart's DAG, unmodified."""
+    virtual = prepare.with_clock(prepared)
+    with ExitStack() as ending:
+        first = warm.up(virtual)
+        ending.callback(warm.down, first.stack)
+        first.add_dag(QUICKSTART, QUICKSTART_DAG)
+        record = records.load(first.stack)
+        assert record is not None  # noqa: S101 - `up` has just saved it
+        first.airflow.trigger(QUICKSTART).wait()
+        first.pause()
+        first.close()
+        for _ in range(repetitions):
+            began = time.monotonic()
+            env = Environment.attach(virtual, record.stack, record.settings(), FOLDER / "kept")
+            env.wake()
+            run = env.airflow.trigger(QUICKSTART)
+            env.clock.skip_until_ended(run)
+            measures.add("first green run, paused, time skipped", time.monotonic() - began)
+            run.wait()
+            env.pause()
+            env.close()
+
+
 def _from_paused(prepared: Prepared, record: records.Record, measures: Measures) -> None:
     began = time.monotonic()
     env = Environment.attach(prepared, record.stack, record.settings(), FOLDER / "kept")
@@ -148,10 +173,22 @@ def _shapes(env: Environment, measures: Measures, repetitions: int) -> None:
 
 
 def suite(measures: Measures) -> None:
-    """The integration tests with 1, 2 and 4 workers on shared stacks."""
-    for workers in (1, 2, 4):
+    """The integration tests with 4, 2 and 1 workers on shared stacks, and one by one, each on a fresh stack."""
+    itest = str(ROOT / "scripts/itest")
+    for workers in (4, 2, 1):
         with measures.timed(f"suite, {workers} workers"):
-            subprocess.run([str(ROOT / "scripts/itest"), "run", "--fresh", "-n", str(workers)], check=True)
+            subprocess.run([itest, "run", "--fresh", "-n", str(workers)], check=True)
+    began = time.monotonic()
+    for test in _suite():
+        subprocess.run([itest, "run", "--fresh", "-n", "0", "--", test], check=True)
+    measures.add("suite, one by one on fresh stacks", time.monotonic() - began)
+
+
+def _suite() -> list[str]:
+    """The ids of the integration tests that are not slow."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not slow", "tests/itest"]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [line for line in told.splitlines() if "::" in line]
 
 
 def quickstart(prepared: Prepared, measures: Measures, repetitions: int) -> None:
@@ -169,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=("cold", "kept"), help="leave the other out")
     parser.add_argument("--peer", choices=("quickstart",), help="measure it in the same run")
     parser.add_argument(
-        "--suite", action="store_true", help="the test suite with 1, 2 and 4 workers, too (long)"
+        "--suite", action="store_true", help="the suite with 4, 2 and 1 workers and one by one, too (long)"
     )
     parser.add_argument("--output", type=Path, default=FOLDER / "result.json")
     parser.add_argument("--markdown", type=Path, help="write the table there, too")
@@ -182,6 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
         cold(prepared, measures, asked.repetitions)
     if asked.only != "cold":
         kept(prepared, measures, asked.repetitions)
+        if prepared.database == "stand-in":
+            skipping(prepared, measures, asked.repetitions)
     if asked.peer:
         quickstart(prepared, measures, max(1, asked.repetitions // 2))
     if asked.suite:

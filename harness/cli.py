@@ -55,6 +55,8 @@ EXAMPLES = """\
 examples:
   itest run                       run the integration tests, four at a time, on the warm mirror or a fresh one
   itest run -n 0 -- -k rollout -x one at a time, with pytest's own arguments
+  itest run -- tests/itest/test_rollout.py
+                                  only these tests
   itest up                        start a mirror and keep it: Airflow's UI, and warm for the next `itest run`
   itest up --profile              the same, and tell where the boot's time went
   CONTENT_REV=v1.2 itest up       the same at a content revision; AIRFLOW_IMAGE=... for another image
@@ -105,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--fresh", action="store_true", help="boot a mirror even if a warm one fits")
     run.add_argument("--slow", action="store_true", help="the slow tests instead of the others")
-    run.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    run.add_argument(
+        "pytest", nargs="*", help="tests (files or ids) and other arguments for pytest, after --"
+    )
     run.set_defaults(run=_run)
 
     up = commands.add_parser(
@@ -198,8 +202,9 @@ def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path
     options = _options(arguments)
     prepare.obtain(prepare.decide(options))
     junit.parent.mkdir(parents=True, exist_ok=True)
+    chosen = [a for a in arguments.pytest if not a.startswith("-") and (ROOT / a.partition("::")[0]).exists()]
     command = [
-        *(sys.executable, "-m", "pytest", folder),
+        *(sys.executable, "-m", "pytest", *([] if chosen else [folder])),
         *("-m", marked),
         f"--junitxml={junit}",
         f"--topology={options.topology}",

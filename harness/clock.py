@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import httpx
 
@@ -24,7 +25,17 @@ DUE_WITHIN = 10.0
 DEAD_LOOK = 2.0
 """Seconds between two looks at the containers: Airflow itself no longer notices when one is gone."""
 
-Condition = Callable[[], bool]
+ENDED = "SELECT 1 FROM dag_run WHERE dag_id = %s AND run_id = %s AND state IN ('success', 'failed')"
+
+Condition = Callable[[], object]
+"""What is waited for: holds when what it returns is true."""
+
+
+class Run(Protocol):
+    """A DAG run, as `harness.airflow.DagRun` is one."""
+
+    dag_id: str
+    run_id: str
 
 
 class ClockError(RuntimeError):
@@ -95,12 +106,24 @@ class Clock:
         """
         skipping = _Skipping(self, what)
         eventually(
-            lambda: reached() or skipping.step(),
+            lambda: bool(reached()) or skipping.step(),
             f"{what} (skipping time)",
             timeout,
             TICK,
             lambda: skipping.waiting_for,
         )
+
+    def skip_until_ended(self, *runs: Run, timeout: float = 600) -> None:
+        """`skip_until` all of these DAG runs have ended, however they end."""
+        left = list(runs)
+
+        def over() -> bool:
+            # The database is asked: an answer of the API costs the API server more than the whole step.
+            while left and self._database.rows(ENDED, [left[0].dag_id, left[0].run_id]):
+                left.pop(0)
+            return not left
+
+        self.skip_until(over, f"{len(runs)} runs to end" if len(runs) > 1 else "the run to end", timeout)
 
     def wait_until_idle(self, timeout: float = 60) -> Outlook:
         """Wait until nothing is at work, without moving the clock; what is due then. Raises `WaitTimeout`."""

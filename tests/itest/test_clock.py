@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from harness.airflow import DagRun
 from harness.clock import ClockError
 from harness.environment import Environment
 
@@ -88,15 +87,6 @@ zurich()
 '''
 
 
-def ended(env: Environment, run: DagRun) -> bool:
-    """Whether the run is over, as the database has it: the API's answer costs more."""
-    found = env.database.rows(
-        "SELECT 1 FROM dag_run WHERE dag_id = %s AND run_id = %s AND state IN ('success', 'failed')",
-        [run.dag_id, run.run_id],
-    )
-    return bool(found)
-
-
 def moment(value: object) -> datetime:
     """A time that a task returned."""
     return datetime.fromisoformat(str(value))
@@ -111,7 +101,7 @@ def test_a_running_task_survives_jumps_of_hours_days_and_months(env: Environment
     for span in (timedelta(minutes=10), timedelta(hours=3), timedelta(days=7), timedelta(days=60)):
         env.clock.advance(span)
     assert run.task_states() == {"sleep": "running"}
-    env.clock.skip_until(lambda: ended(env, run), "the sleeper to wake up")
+    env.clock.skip_until_ended(run)
     assert run.wait() == "success"
     woke = moment(run.xcom("sleep"))
     assert abs(woke - began - timedelta(days=100)) < timedelta(minutes=1)
@@ -122,7 +112,7 @@ def test_a_running_task_survives_jumps_of_hours_days_and_months(env: Environment
 def test_retries_with_back_off_come_when_they_are_due_and_not_a_minute_later(env: Environment) -> None:
     run = env.airflow.trigger(env.add_dag("clock_retrying", RETRYING))
     began = env.clock.now()
-    env.clock.skip_until(lambda: ended(env, run), "the third try")
+    env.clock.skip_until_ended(run)
     assert run.wait() == "success"
     tries = env.database.rows(
         "SELECT try_number, start_date, end_date FROM task_instance_history WHERE dag_id = 'clock_retrying'"
