@@ -84,7 +84,8 @@ def test_once_publishes_and_reports(setup: Setup, origin: Origin) -> None:
     assert all(LOG_LINE.fullmatch(line) for line in errors.splitlines())
     assert set(status(setup)) == {
         "revision", "published_at", "last_success", "last_attempt", "last_error", "attempts", "failures",
-        "source", "branch", "subpath", "pid",
+        "source", "branch", "subpath", "pid", "held", "rejected", "last_error_reason", "failures_by_reason",
+        "last_sync_seconds", "sync_seconds_total", "bytes_written",
     }  # fmt: skip
     assert status(setup)["revision"] == origin.git("rev-parse", "HEAD")
     assert status(setup)["last_error"] is None
