@@ -35,6 +35,9 @@ GIT_TIMEOUT = Setting("CONTENT_SYNCER_GIT_TIMEOUT", "60", "seconds that one git 
 ONCE_TIMEOUT = Setting("CONTENT_SYNCER_ONCE_TIMEOUT", "120", "seconds until `once` gives up")
 RETENTION = Setting("CONTENT_SYNCER_RETENTION", "", "seconds that a replaced tree stays; empty: the interval")
 MAX_BACK_OFF = Setting("CONTENT_SYNCER_MAX_BACK_OFF", "", "longest wait after failures; empty: the interval")
+VERIFY_INTERVAL = Setting(
+    "CONTENT_SYNCER_VERIFY_INTERVAL", "3600", "seconds between two comparisons of every served byte with git"
+)
 READY_LIMIT = Setting(
     "CONTENT_SYNCER_READY_LIMIT",
     "",
@@ -60,7 +63,7 @@ GATE_PYTHON = Setting(
 )
 GATE_TIMEOUT = Setting("CONTENT_SYNCER_GATE_TIMEOUT", "300", "seconds that the import of all DAGs may take")
 ALL = (
-    SOURCE, BRANCH, SUBPATH, INTERVAL, TARGET, CACHE, GIT_TIMEOUT, ONCE_TIMEOUT, RETENTION, MAX_BACK_OFF, READY_LIMIT,
+    SOURCE, BRANCH, SUBPATH, INTERVAL, TARGET, CACHE, GIT_TIMEOUT, ONCE_TIMEOUT, RETENTION, MAX_BACK_OFF, VERIFY_INTERVAL, READY_LIMIT,
     TOKEN_FILE, USER, ASKPASS_URL, SSH_KEY, KNOWN_HOSTS, SIGNERS, ALLOW, LISTEN, HTTP_TOKEN, GATE_PYTHON, GATE_TIMEOUT,
 )  # fmt: skip
 
@@ -86,6 +89,7 @@ class Settings:
     once_timeout: float
     retention: float
     max_back_off: float
+    verify_interval: float
     ready_limit: float
     allowed_signers: Path | None
     allow: frozenset[str]
@@ -116,6 +120,7 @@ def read_settings(values: Mapping[str, str]) -> Settings:
         once_timeout=_seconds(values, ONCE_TIMEOUT),
         retention=_seconds(values, RETENTION, interval),
         max_back_off=_seconds(values, MAX_BACK_OFF, interval),
+        verify_interval=_seconds(values, VERIFY_INTERVAL),
         ready_limit=read_ready_limit(values),
         allowed_signers=_file(values, SIGNERS),
         allow=_allowed(values),

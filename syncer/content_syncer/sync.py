@@ -1,5 +1,6 @@
 """One sync: look up the branch, fetch it if it moved, publish what changed, prune what is old."""
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ class Syncer:
         self.publisher = Publisher(self.volume, observe)
         self.trees = TreeStore(self.volume, settings.allow)
         self._settings = settings
+        self._verified = time.monotonic()
+        self._damaged: set[str] = set()
         self._gate = Gate(settings.gate_python, settings.gate_timeout, self.volume, environment)
         self._repository = Repository(Git(settings.access, settings.git_timeout, environment), settings.cache)
 
@@ -56,7 +59,7 @@ class Syncer:
                 log.warning("finished what a killed sync began to publish", revision=recovered.revision)
             outcome = self._sync()
             served = set(self.publisher.served().values())
-            self.trees.prune(served, self._settings.retention, self._repository.objects)
+            self.trees.prune(served, self._settings.retention)
             return outcome
 
     def _sync(self) -> Outcome:
@@ -77,7 +80,7 @@ class Syncer:
             with suppress(MissingError):
                 return self._update(self._repository.guess(name))
         remote = self._repository.resolve(name)
-        if published and self._is_current(published, remote):
+        if published and self._is_current(published, remote) and not self._is_damaged(remote):
             return Outcome(published.revision, ())
         try:
             return self._update(remote)
@@ -91,6 +94,20 @@ class Syncer:
         wanted = (remote.commit, self._settings.subpath)
         return (published.revision, published.subpath) == wanted and self.publisher.intact(published)
 
+    def _is_damaged(self, remote: Remote) -> bool:
+        """Now and then, compare all that is served with git; remembers the slots that differ."""
+        if time.monotonic() - self._verified < self._settings.verify_interval:
+            return False
+        served = self.publisher.served()
+        revision = self._repository.fetch(remote)
+        with self._repository.objects() as objects:
+            for tree in self._layout(objects, revision):
+                if tree.slot in served and not self.trees.intact(served[tree.slot], tree, objects):
+                    log.warning("files were changed by somebody else: publishing them anew", slot=tree.slot)
+                    self._damaged.add(tree.slot)
+        self._verified = time.monotonic()
+        return bool(self._damaged)
+
     def _update(self, remote: Remote) -> Outcome:
         revision = self._repository.fetch(remote)
         if self._settings.allowed_signers:
@@ -100,6 +117,7 @@ class Syncer:
         bridges = self._bridge(wanted, served)
         steps = steps_for(wanted, served, bridges)
         links = {slot: checkout.name for slot, checkout in wanted.items()}
+        self._damaged.clear()
         touch(written)
         self.publisher.publish(steps, Published(revision, self._settings.subpath, utc_now(), links))
         return Outcome(revision, tuple(dict.fromkeys(step.slot for step in steps)))
@@ -114,7 +132,7 @@ class Syncer:
         try:
             with self._repository.objects() as objects:
                 for tree in self._layout(objects, revision):
-                    current = served.get(tree.slot)
+                    current = None if tree.slot in self._damaged else served.get(tree.slot)
                     if current and holds(current, tree):
                         wanted[tree.slot] = current
                         continue

@@ -8,13 +8,12 @@ one served before, so it keeps its time of modification: Airflow parses again on
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from content_syncer import log
-from content_syncer.errors import SyncError
-from content_syncer.files import PYCACHE, Volume, list_files
+from content_syncer.files import PYCACHE, Volume, list_files, remove
 from content_syncer.layout import Blob, Tree, check_content, kept_while_bridging, published_blob
 from content_syncer.objects import Entry, MissingObjectError, Objects
 
@@ -32,10 +31,11 @@ class Checkout:
 
 @dataclass(frozen=True)
 class Spare:
-    """A retired checkout where no reader can find it, and the git tree that it holds."""
+    """A retired checkout where no reader can find it, the git tree that it holds, and its number of files."""
 
     path: Path
     tree: str
+    count: int
 
 
 class TreeStore:
@@ -51,6 +51,7 @@ class TreeStore:
         self._volume = volume
         self._allow = allow
         self._spares: dict[str, Spare] = {}
+        self._counts: dict[str, int] = {}
         self._trusted = True
         self.bytes_written = 0
         """Bytes of file contents that were written since this process started."""
@@ -81,7 +82,9 @@ class TreeStore:
                 (staged / parent).mkdir(parents=True, exist_ok=True)
                 folders.add(parent)
             unchanged = served and (changed is None or entry.path not in changed)
-            if not (unchanged and served and _share(served, entry.path, staged, blob, check=changed is None)):
+            if unchanged and served and _share(served, entry.path, staged, blob, check=changed is None):
+                writer.count += 1
+            else:
                 writer.write(entry.path, blob)
         self._trusted = True
         return self._finish(writer, tree)
@@ -101,7 +104,7 @@ class TreeStore:
         """Make the spare hold `tree`. Its files are replaced, never written to: older checkouts share them."""
         # Under its new name it is swept like any half checkout should this be killed.
         staged = spare.path.rename(self._volume.scratch())
-        writer = _Writer(staged, objects, self._allow)
+        writer = _Writer(staged, objects, self._allow, spare.count)
         # What differs from the served tree is in this too: a file that is as the spare has it but not as it
         # is served must be written anew, or its old time would hide the change from Airflow.
         differing = dict(objects.changes(spare.tree, tree.id)) | changed
@@ -111,14 +114,31 @@ class TreeStore:
             blob = published_blob(entry, self._allow) if entry else None
             if blob:
                 writer.make_way(path)
-                if path in changed or not _share(served, path, staged, blob, check=False):
+                if path not in changed and _share(served, path, staged, blob, check=False):
+                    writer.count += 1
+                else:
                     writer.write(path, blob)
         return self._finish(writer, tree)
 
     def _finish(self, writer: "_Writer", tree: Tree) -> Checkout:
         self.bytes_written += writer.size
         final = self._install(writer.root, tree.slot, f"{tree.id or _EMPTY}.{time.time_ns()}")
+        self._counts[final.name] = writer.count
         return Checkout(final, tuple(final / relative for relative in writer.written))
+
+    def intact(self, checkout: Path, tree: Tree, objects: Objects) -> bool:
+        """Compare every byte of a checkout with git; after a difference, nothing is shared with what is there."""
+        files = {entry.path: published_blob(entry, self._allow) for entry in objects.files(tree.id)}
+        wanted = {path: blob for path, blob in files.items() if blob}
+        if _count_files(checkout) == len(wanted) and all(
+            _is(checkout / path, b) for path, b in wanted.items()
+        ):
+            return True
+        self._trusted = False
+        for spare in self._spares.values():
+            self._volume.discard(spare.path)
+        self._spares.clear()
+        return False
 
     def sweep(self) -> None:
         """Remove the spares that another process left."""
@@ -151,12 +171,7 @@ class TreeStore:
             _link_or_copy(root / relative, path)
         return self._install(staged, slot, f"{new.name}.{_BRIDGE}")
 
-    def prune(
-        self,
-        served: set[Path],
-        older_than: float,
-        objects: Callable[[], contextlib.AbstractContextManager[Objects]],
-    ) -> None:
+    def prune(self, served: set[Path], older_than: float) -> None:
         """Put away the checkouts not in `served` that were replaced more than `older_than` seconds ago.
 
         The newest of a slot becomes its spare, if it is intact; the others are removed.
@@ -169,36 +184,20 @@ class TreeStore:
                 # Renamed first, so that nobody ever finds half a checkout.
                 away = checkout.rename(self._volume.scratch())
                 name = str(slot.relative_to(self._volume.trees))
-                if name in self._spares or not self._keep(name, checkout.name, away, objects):
+                if name in self._spares or not self._keep(name, checkout.name, away):
                     self._volume.discard(away)
 
-    def _keep(
-        self,
-        slot: str,
-        name: str,
-        path: Path,
-        objects: Callable[[], contextlib.AbstractContextManager[Objects]],
-    ) -> bool:
-        """Keep a retired checkout as its slot's spare; False where git forgot its tree or it was changed."""
+    def _keep(self, slot: str, name: str, path: Path) -> bool:
+        """Keep a retired checkout as its slot's spare; False where it is not known or was changed."""
         tree = _tree_id(Path(name))
-        if name.endswith(_BRIDGE) or tree is None:
+        count = self._counts.pop(name, None)
+        if count is None or tree is None:
             return False
-        try:
-            with objects() as opened:
-                wanted = {entry.path: published_blob(entry, self._allow) for entry in opened.files(tree)}
-        except SyncError:
+        if _count_files(path) != count:
+            log.warning("somebody changed a retired checkout; the next one is made afresh", slot=slot)
             return False
-        files = {path: blob for path, blob in wanted.items() if blob}
-        intact = set(list_files(path)) == files.keys() and _folders(path) == _parents(files)
-        if not intact or not all(_is(path / relative, blob) for relative, blob in files.items()):
-            log.warning("a retired checkout is not what it was; the next one is made afresh", slot=slot)
-            # The served checkout may share the damaged file: the next build looks at every one.
-            self._trusted = False
-            return False
-        for cache in [*path.rglob(PYCACHE)]:
-            self._volume.discard(cache)
         self._volume.spares.mkdir(parents=True, exist_ok=True)
-        self._spares[slot] = Spare(path.rename(self._volume.spares / path.name), tree)
+        self._spares[slot] = Spare(path.rename(self._volume.spares / path.name), tree, count)
         return True
 
     def _install(self, staged: Path, slot: str, name: str) -> Path:
@@ -235,8 +234,10 @@ def mark_replaced(checkout: Path) -> None:
 class _Writer:
     """Writes and removes files of a checkout in the making, and remembers which it wrote."""
 
-    def __init__(self, root: Path, objects: Objects, allow: frozenset[str]) -> None:
+    def __init__(self, root: Path, objects: Objects, allow: frozenset[str], count: int = 0) -> None:
         self.root = root
+        self.count = count
+        """How many files and links the checkout has."""
         self.written: list[str] = []
         self.size = 0
         self._objects = objects
@@ -246,6 +247,7 @@ class _Writer:
         """Write a file or link from git. Raises ContentError for one that is refused."""
         content = self._objects.blob(blob.id)
         check_content(relative, blob, content, self._allow)
+        self.count += 1
         path = self.root / relative
         if blob.link:
             path.symlink_to(os.fsdecode(content))
@@ -256,18 +258,23 @@ class _Writer:
 
     def remove(self, relative: str) -> None:
         """Remove a file or link, and the folders that have nothing left."""
-        path = self.root / relative
-        path.unlink(missing_ok=True)
-        parent = path.parent
-        while parent != self.root and parent.is_dir() and not any(parent.iterdir()):
-            parent.rmdir()
+        self._unlink(relative)
+        parent = (self.root / relative).parent
+        # Bytecode alone would keep the folder, and Python would import that as a package.
+        while parent != self.root and parent.is_dir() and all(p.name == PYCACHE for p in parent.iterdir()):
+            remove(parent)
             parent = parent.parent
 
     def make_way(self, relative: str) -> None:
         """Make room for a file or link at this path."""
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
+        self._unlink(relative)
+
+    def _unlink(self, relative: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self.root / relative).unlink()
+            self.count -= 1
 
 
 def _share(served: Path, relative: str, staged: Path, blob: Blob, *, check: bool) -> bool:
@@ -287,13 +294,16 @@ def _is(path: Path, blob: Blob) -> bool:
     return _id_of(path.read_bytes(), blob) == blob.id
 
 
-def _folders(root: Path) -> set[str]:
-    found = (path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())
-    return {str(path.relative_to(root)) for path in found if PYCACHE not in path.relative_to(root).parts}
-
-
-def _parents(files: Iterable[str]) -> set[str]:
-    return {str(parent) for path in files for parent in PurePosixPath(path).parents} - {"."}
+def _count_files(root: str | Path) -> int:
+    """Count files and links without looking at any: the one part of a sync that grows with the tree."""
+    count = 0
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                count += 0 if entry.name == PYCACHE else _count_files(entry.path)
+            else:
+                count += 1
+    return count
 
 
 def _tree_id(checkout: Path) -> str | None:
