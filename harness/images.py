@@ -94,7 +94,9 @@ def _sources(airflow: str) -> dict[str, Source]:
             ("airflow-image/tests/Dockerfile", "airflow-image/locks/tests.txt"),
             base="airflow",
         ),
-        "syncer": Source("syncer/Dockerfile", "syncer", ("syncer/Dockerfile", "syncer/content_syncer")),
+        "syncer": Source(
+            "syncer/Dockerfile", "syncer", ("syncer/Dockerfile", "syncer/image", "syncer/content_syncer")
+        ),
         "mocks": Source(
             "harness/containers/mocks/Dockerfile", ".", ("harness/containers/mocks", "harness/mocks")
         ),
