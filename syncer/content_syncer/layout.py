@@ -51,6 +51,18 @@ def list_folders(objects: Objects, root: str) -> list[Entry]:
     return [*tops, *(entry for top in inner for entry in objects.entries(top.id, f"{top.path}/"))]
 
 
+def check_attributes(
+    objects: Objects, above: Iterable[str], entries: Iterable[Entry], allow: frozenset[str]
+) -> None:
+    """Raise ContentError where the attributes of a folder `above` the trees, or of one in `entries`, name a filter."""
+    higher = (entry for folder in above for entry in objects.entries(folder))
+    for entry in (*higher, *entries):
+        if _name(entry.path) == ATTRIBUTES and entry.kind == "blob":
+            check_content(
+                entry.path, Blob(entry.id, False, entry.mode == _LINK), objects.blob(entry.id), allow
+            )
+
+
 def read_layout(entries: Iterable[Entry]) -> list[Tree]:
     """Return the trees of a revision in publishing order; the DAGs' is always there, maybe empty.
 

@@ -58,18 +58,18 @@ class Objects:
             raise MissingObjectError(f"git object {identifier} is a {kind}, not a file")
         return content
 
-    def tree_at(self, commit: str, subpath: str) -> str | None:
-        """Return the id of the folder `subpath` (`.`: the root) of a commit; None where that is no folder."""
+    def folders_to(self, commit: str, subpath: str) -> list[str]:
+        """Return the ids of the folders from a commit's root to `subpath` (`.`: the root); [] where there is none."""
         _, kind, content = self._read(commit)
         if kind != "commit":
             raise MissingObjectError(f"git object {commit} is a {kind}, not a commit")
-        found = content.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+        folders = [content.split(b"\n", 1)[0].removeprefix(b"tree ").decode()]
         for part in Path(subpath).parts:
-            entry = {entry.path: entry for entry in self.entries(found)}.get(part)
+            entry = {entry.path: entry for entry in self.entries(folders[-1])}.get(part)
             if entry is None or entry.kind != "tree":
-                return None
-            found = entry.id
-        return found
+                return []
+            folders.append(entry.id)
+        return folders
 
     def entries(self, tree: str | None, prefix: str = "") -> list[Entry]:
         """List a folder, not what is below it; `prefix` goes before each path. None is the empty folder."""

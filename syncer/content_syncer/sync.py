@@ -11,7 +11,7 @@ from content_syncer.errors import ContentError, GitError, MissingError, SyncErro
 from content_syncer.files import Volume
 from content_syncer.gate import Gate
 from content_syncer.git import Git
-from content_syncer.layout import DAGS, Tree, list_folders, read_layout
+from content_syncer.layout import DAGS, Tree, check_attributes, list_folders, read_layout
 from content_syncer.objects import Objects
 from content_syncer.publish import Published, Publisher, Step, ignore, steps_for
 from content_syncer.repository import Remote, Repository
@@ -150,12 +150,14 @@ class Syncer:
 
     def _layout(self, objects: Objects, revision: str) -> list[Tree]:
         subpath = self._settings.subpath
-        root = objects.tree_at(revision, subpath)
-        if root is None:
+        folders = objects.folders_to(revision, subpath)
+        if not folders:
             raise ContentError(
                 f"revision {revision} has no folder {subpath!r} (CONTENT_SYNCER_GIT_REPO_SUBPATH)"
             )
-        return read_layout(list_folders(objects, root))
+        entries = list_folders(objects, folders[-1])
+        check_attributes(objects, folders[:-1], entries, self._settings.allow)
+        return read_layout(entries)
 
     def _bridge(self, wanted: Mapping[str, Path], served: Mapping[str, Path]) -> dict[str, Path]:
         """Make a bridge for each changed slot that loses files; the DAGs need none, they change in one swap."""
