@@ -11,8 +11,11 @@ from harness.services.mocks import mocks
 from harness.services.redis import redis
 from harness.topology import Topology
 
-WORKERS = {"default": 1, "two-workers": 2}
+WORKERS = {"default": 1, "two-workers": 2, "strict": 1}
 """Name of each topology to how many Celery workers it has; all have production's shape of Airflow 3."""
+
+GATED = frozenset({"strict"})
+"""Topologies whose pods publish a revision only if its DAGs can be imported (`syncer/README.md`, the gate)."""
 
 TOPOLOGIES = tuple(WORKERS)
 
@@ -24,6 +27,6 @@ def build(name: str, kind: DatabaseKind, faithful: bool = False) -> Topology:
     """
     migrated = is_migrated(kind)
     services = (database(kind), redis(), git_origin(), *mocks(), *(() if migrated else migrate()))
-    pods = Components(migrated, faithful).pods(WORKERS[name])
+    pods = Components(migrated, faithful, name in GATED).pods(WORKERS[name])
     doors = gateway((*services, *(pod.main for pod in pods)))
     return Topology(name, AIRFLOW_VERSION, (*services, doors), pods)
