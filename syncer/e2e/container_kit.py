@@ -16,7 +16,9 @@ from syncer_kit import Origin, eventually
 from harness.labels import Owner
 
 CONTENT = "/opt/airflow/content"
-ORIGIN = "/srv/origin"
+MOUNT = "/srv/git"
+ORIGIN = f"{MOUNT}/origin"
+"""The origin's volume is mounted there; the repository is a folder in it, as a volume's root stays the engine's."""
 USER = 50000
 MEMORY = "128m"
 """What a pod's syncer gets in the mirror."""
@@ -82,11 +84,15 @@ class Lab:
         """Write files (path to content and mode) into a volume: objects come before the refs to them."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
+            # Folders, too: git reads no repository that another user owns.
+            for folder in sorted({str(parent) for path in files for parent in Path(path).parents}):
+                entry = tarfile.TarInfo(folder)
+                entry.type, entry.mode, entry.uid = tarfile.DIRTYPE, 0o755, owner
+                tar.addfile(entry)
             for path, (content, mode) in sorted(files.items()):
                 entry = tarfile.TarInfo(path)
                 entry.size, entry.mode, entry.uid = len(content), mode, owner
                 tar.addfile(entry, io.BytesIO(content))
-        # Folders that the archive does not name are made by root, for all to read.
         helper = self.container("syncer", ["once"], volumes=[f"{volume}:/data"])
         helper.put_archive("/data", archive.getvalue())
         self.remove(helper)
@@ -106,11 +112,11 @@ def repository_files(origin: Origin) -> dict[str, tuple[bytes, int]]:
     """A bare copy of the origin's repository, as files."""
     bare = origin.path.parent / f"{origin.path.name}.git"
     if not bare.exists():
-        origin.git("clone", "--quiet", "--bare", str(origin.path), str(bare))
+        origin.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
         origin.git("--git-dir", str(bare), "config", "uploadpack.allowAnySHA1InWant", "true")
     origin.git("push", "--quiet", "--mirror", str(bare))
     kept = (path for path in bare.rglob("*") if path.is_file() and "hooks" not in path.parts)
-    return {str(path.relative_to(bare)): (path.read_bytes(), 0o644) for path in kept}
+    return {f"origin/{path.relative_to(bare)}": (path.read_bytes(), 0o644) for path in kept}
 
 
 def run(container: Container, *command: str) -> tuple[int, str]:
@@ -167,4 +173,10 @@ def wait_until_serves(container: Container, revision: str) -> None:
 
 def exit_code(container: Container) -> int:
     """Wait for the end of a container."""
-    return int(container.wait(timeout=60)["StatusCode"])
+
+    def ended() -> bool:
+        container.reload()
+        return bool(container.status == "exited")
+
+    eventually(ended, f"the container ends; log: {container.logs().decode()[-2000:]}")
+    return int(container.attrs["State"]["ExitCode"])

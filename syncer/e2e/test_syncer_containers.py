@@ -9,6 +9,7 @@ import pytest
 from conftest import Push
 from container_kit import (
     CONTENT,
+    MOUNT,
     ORIGIN,
     Lab,
     content_of,
@@ -29,7 +30,7 @@ PUBLISHED = {
 
 def test_an_init_container_and_a_sidecar_serve_a_pod(lab: Lab, push: Push, origin_volume: str) -> None:
     content = lab.volume()
-    volumes = {origin_volume: f"{ORIGIN}:ro", content: CONTENT}
+    volumes = {origin_volume: f"{MOUNT}:ro", content: CONTENT}
     init = lab.syncer("once", volumes)
     assert exit_code(init) == 0, init.logs().decode()
     sidecar = lab.syncer("run", volumes)
@@ -56,7 +57,7 @@ def test_a_missing_source_ends_a_container_with_64(lab: Lab) -> None:
 def test_a_pod_is_pinned_and_released_by_commands_in_its_sidecar(
     lab: Lab, push: Push, origin_volume: str
 ) -> None:
-    sidecar = lab.syncer("run", {origin_volume: f"{ORIGIN}:ro", lab.volume(): CONTENT})
+    sidecar = lab.syncer("run", {origin_volume: f"{MOUNT}:ro", lab.volume(): CONTENT})
     eventually(lambda: bool(status_of(sidecar).get("revision")), "a revision is served")
     first = status_of(sidecar)["revision"]
     assert run(sidecar, "content-syncer", "hold")[0] == 0
@@ -76,7 +77,7 @@ def test_a_sidecar_answers_on_the_loopback_address_of_its_pod(
 ) -> None:
     sidecar = lab.syncer(
         "run",
-        {origin_volume: f"{ORIGIN}:ro", lab.volume(): CONTENT},
+        {origin_volume: f"{MOUNT}:ro", lab.volume(): CONTENT},
         {"CONTENT_SYNCER_HTTP_LISTEN": ":9100"},
     )
     eventually(lambda: bool(status_of(sidecar).get("revision")), "a revision is served")
@@ -89,7 +90,7 @@ def test_a_sidecar_answers_on_the_loopback_address_of_its_pod(
 def test_a_full_disk_keeps_the_last_revision_and_heals(lab: Lab, push: Push, origin_volume: str) -> None:
     sidecar = lab.syncer(
         "run",
-        {origin_volume: f"{ORIGIN}:ro"},
+        {origin_volume: f"{MOUNT}:ro"},
         {"CONTENT_SYNCER_MAX_BACK_OFF": "0.2"},
         tmpfs={CONTENT: "size=2m,uid=50000,mode=0775"},
     )
@@ -105,21 +106,21 @@ def test_a_full_disk_keeps_the_last_revision_and_heals(lab: Lab, push: Push, ori
 
 def test_a_read_only_volume_keeps_serving_and_says_so(lab: Lab, push: Push, origin_volume: str) -> None:
     content = lab.volume()
-    assert exit_code(lab.syncer("once", {origin_volume: f"{ORIGIN}:ro", content: CONTENT})) == 0
+    assert exit_code(lab.syncer("once", {origin_volume: f"{MOUNT}:ro", content: CONTENT})) == 0
     revision = push({"content/dags/rollout.py": "dag 2\n"})
-    sidecar = lab.syncer("run", {origin_volume: f"{ORIGIN}:ro", content: f"{CONTENT}:ro"})
+    sidecar = lab.syncer("run", {origin_volume: f"{MOUNT}:ro", content: f"{CONTENT}:ro"})
     eventually(lambda: "Read-only file system" in sidecar.logs().decode(), "the volume is read-only")
     assert content_of(sidecar) == PUBLISHED
     assert run(sidecar, "content-syncer", "healthcheck")[0] == 0
     lab.remove(sidecar)
-    writable = lab.syncer("run", {origin_volume: f"{ORIGIN}:ro", content: CONTENT})
+    writable = lab.syncer("run", {origin_volume: f"{MOUNT}:ro", content: CONTENT})
     wait_until_serves(writable, revision)
 
 
 def test_a_read_only_image_and_no_capability_are_enough(lab: Lab, push: Push, origin_volume: str) -> None:
     once = lab.syncer(
         "once",
-        {origin_volume: f"{ORIGIN}:ro", lab.volume(): CONTENT},
+        {origin_volume: f"{MOUNT}:ro", lab.volume(): CONTENT},
         read_only=True,
         tmpfs={"/var/cache/content-syncer": "uid=50000"},
     )
@@ -132,7 +133,7 @@ def test_syncers_of_two_pods_and_of_one_do_not_disturb_each_other(
     shared, own = lab.volume(), lab.volume()
     fast = {"CONTENT_SYNCER_INTERVAL": "0.05"}
     sidecars = [
-        lab.syncer("run", {origin_volume: f"{ORIGIN}:ro", name: CONTENT}, fast)
+        lab.syncer("run", {origin_volume: f"{MOUNT}:ro", name: CONTENT}, fast)
         for name in (shared, shared, own)
     ]
     for number in range(2, 6):
@@ -155,9 +156,9 @@ def test_a_killed_container_leaves_a_good_tree_and_the_next_one_repairs_the_rest
     print(f"seed {seed}")
     chance = random.Random(seed)  # noqa: S311
     content, cache = lab.volume(), lab.volume()
-    volumes = {origin_volume: f"{ORIGIN}:ro", content: CONTENT, cache: "/var/cache/content-syncer"}
+    volumes = {origin_volume: f"{MOUNT}:ro", content: CONTENT, cache: "/var/cache/content-syncer"}
     reader = lab.syncer(
-        "run", {origin_volume: f"{ORIGIN}:ro", content: CONTENT}, {"CONTENT_SYNCER_INTERVAL": "1e6"}
+        "run", {origin_volume: f"{MOUNT}:ro", content: CONTENT}, {"CONTENT_SYNCER_INTERVAL": "1e6"}
     )
     eventually(lambda: bool(status_of(reader).get("revision")), "a first revision is served")
     names = ("plugins/operators/deploy.py", "plugins/lib/__init__.py", "dags/rollout.py")
@@ -200,7 +201,7 @@ def test_a_key_is_rotated_without_a_restart_and_an_unknown_host_is_refused(
         keys, {"key": (ssh_keys["old"], 0o400), "known_hosts": (b"git-origin " + ssh_keys["new.pub"], 0o644)}
     )
     gate = lab.container(
-        "syncer-origin", None, network=network, volumes=[f"{origin_volume}:{ORIGIN}", f"{server}:/srv/ssh"],
+        "syncer-origin", None, network=network, volumes=[f"{origin_volume}:{MOUNT}", f"{server}:/srv/ssh"],
         hostname="git-origin",
     )  # fmt: skip
     gate.start()
@@ -251,7 +252,7 @@ def names_in(lab: Lab, path: str) -> set[str]:
 
 
 def test_a_sidecar_at_rest_is_small(lab: Lab, push: Push, origin_volume: str) -> None:
-    sidecar = lab.syncer("run", {origin_volume: f"{ORIGIN}:ro", lab.volume(): CONTENT})
+    sidecar = lab.syncer("run", {origin_volume: f"{MOUNT}:ro", lab.volume(): CONTENT})
     eventually(lambda: status_of(sidecar).get("pid") == 1, "the sidecar made its first attempt")
     code, text = run(sidecar, "python3", "-c", "print(open('/proc/1/status').read())")
     resident = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS:"))
