@@ -4,6 +4,7 @@ ITEST := scripts/itest
 PYTHON := .venv/bin/python
 JUNIT := .itest/junit
 PYTEST := $(PYTHON) -m pytest
+PYTEST_ENGINE = DOCKER_HOST="$$(scripts/bootstrap engine)" $(PYTEST)
 
 .DEFAULT_GOAL := help
 
@@ -20,10 +21,11 @@ python:
 itest: ## boot the mirror and run the integration tests on it (the main job)
 	$(ITEST) run
 
-test: lint types unit image-test itest ## everything but the slow tests
+test: lint types unit image-test syncer-containers itest ## everything but the slow tests
 
 test-slow: python ## the tests that take minutes each
-	$(PYTEST) -m slow syncer/tests
+	$(PYTEST) -s -m slow syncer/tests
+	$(PYTEST_ENGINE) -s -m slow syncer/e2e
 	$(ITEST) image-test --slow
 	$(ITEST) run --slow -n 0
 
@@ -44,6 +46,16 @@ types: python ## mypy, strict
 
 unit: python ## tests that need no engine
 	$(PYTEST) -n auto -m "not slow" --junitxml=$(JUNIT)/unit.xml tests/unit tests/content/pure syncer/tests
+
+test-syncer: python ## the syncer: on real git repositories, and its image in real containers (SLOW=1: hundreds of kills)
+	$(PYTEST) $(if $(SLOW),-s -m slow,-n auto -m "not slow") syncer/tests
+	$(PYTEST_ENGINE) $(if $(SLOW),-s -m slow,-n 2 -m "not slow") syncer/e2e
+
+syncer-containers: python ## the part of test-syncer that needs an engine
+	$(PYTEST_ENGINE) -n 2 -m "not slow" --junitxml=$(JUNIT)/syncer.xml syncer/e2e
+
+bench-syncer: python ## a sync of ten changed files beside git fetch + rsync --checksum
+	$(PYTHON) syncer/bench
 
 images: ## build or pull every image
 	$(ITEST) images
@@ -72,4 +84,4 @@ doctor: ## engine, images, database, registry
 	$(ITEST) doctor
 
 .PHONY: help bootstrap itest test test-slow lint format types unit images image-test up down bench bench-compare \
-	compose doctor
+	compose doctor test-syncer syncer-containers bench-syncer

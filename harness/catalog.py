@@ -12,8 +12,11 @@ from harness.services.mocks import mocks
 from harness.services.redis import redis
 from harness.topology import Service, Topology
 
-WORKERS = {"default": 1, "two-workers": 2}
+WORKERS = {"default": 1, "two-workers": 2, "strict": 1}
 """Name of each topology to how many Celery workers it has; all have production's shape of Airflow 3."""
+
+GATED = frozenset({"strict"})
+"""Topologies whose pods publish a revision only if its DAGs can be imported (`syncer/README.md`, the gate)."""
 
 TOPOLOGIES = tuple(WORKERS)
 
@@ -27,7 +30,7 @@ def build(name: str, kind: DatabaseKind, faithful: bool = False, virtual_clock: 
     migrated = is_migrated(kind)
     sandbox, mocked = mocks()
     timed: tuple[Service, ...] = (database(kind), mocked, *(() if migrated else migrate()))
-    pods = Components(migrated, faithful).pods(WORKERS[name])
+    pods = Components(migrated, faithful, name in GATED).pods(WORKERS[name])
     if virtual_clock:
         timed = (clock(), *(by_the_clock(service) for service in timed))
         pods = tuple(pod_by_the_clock(pod) for pod in pods)

@@ -94,7 +94,13 @@ def _sources(airflow: str) -> dict[str, Source]:
             ("airflow-image/tests/Dockerfile", "airflow-image/locks/tests.txt"),
             base="airflow",
         ),
-        "syncer": Source("syncer/Dockerfile", "syncer", ("syncer/Dockerfile", "syncer/content_syncer")),
+        "syncer": Source(
+            "syncer/Dockerfile", "syncer", ("syncer/Dockerfile", "syncer/image", "syncer/content_syncer")
+        ),
+        "syncer-gated": Source(
+            "syncer/gated/Dockerfile", "syncer", ("syncer/gated", "syncer/content_syncer"), base="airflow"
+        ),
+        "syncer-origin": Source("syncer/e2e/origin/Dockerfile", "syncer/e2e/origin", ("syncer/e2e/origin",)),
         "mocks": Source(
             "harness/containers/mocks/Dockerfile", ".", ("harness/containers/mocks", "harness/mocks")
         ),

@@ -138,6 +138,8 @@ class Pod:
 
     main: Service
     syncer_environment: dict[str, str]
+    gate: bool = False
+    """Whether the syncers import a revision's DAGs with the pod's Python and environment before publishing it."""
     syncer_mounts: tuple[Mount, ...] = ()
 
     @property
@@ -152,6 +154,9 @@ class Pod:
     def syncer_name(self) -> str:
         return f"{self.name}-syncer"
 
+    def _environment(self) -> dict[str, str]:
+        return {**(self.main.environment if self.gate else {}), **self.syncer_environment}
+
     def services(self) -> tuple[Service, Service, Service, Service]:
         """Lower to (sandbox, init syncer, main, sidecar)."""
         content = Mount(f"{self.name}-content", CONTENT_DIR)
@@ -161,9 +166,9 @@ class Pod:
         )
         syncer = Service(
             name=self.syncer_name,
-            image="syncer",
-            memory=128,
-            environment=self.syncer_environment,
+            image="syncer-gated" if self.gate else "syncer",
+            memory=512 if self.gate else 128,
+            environment=self._environment(),
             mounts=(content, *self.syncer_mounts),
             network_of=sandbox.name,
         )

@@ -76,6 +76,7 @@ class Components:
     migrated: bool
     """Whether the database holds Airflow's schema from its start, so that nothing has to wait for a migration."""
     faithful: bool = False
+    gate: bool = False
 
     def pods(self, workers: int) -> tuple[Pod, ...]:
         """API server, scheduler, DAG processor, triggerer and so many workers."""
@@ -104,7 +105,7 @@ class Components:
             stop_grace=20,
             **fields,
         )
-        return Pod(main, syncer_environment())
+        return Pod(main, syncer_environment(), self.gate)
 
     def api_server(self) -> Pod:
         """The API server; its users' passwords are in a file, which Airflow insists on being able to write."""

@@ -9,22 +9,38 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from content_syncer import log
-from content_syncer.errors import SettingsError
-from content_syncer.files import Volume
+from content_syncer import control, log
+from content_syncer.errors import SettingsError, SyncError
+from content_syncer.files import Volume, read_json
 from content_syncer.publish import Publisher
 from content_syncer.service import Service
-from content_syncer.settings import ALL, TARGET, Setting, read_settings, read_target
+from content_syncer.settings import (
+    ALL,
+    INTERVAL,
+    LISTEN,
+    READY_LIMIT,
+    TARGET,
+    Setting,
+    read_ready_limit,
+    read_settings,
+    read_target,
+)
+from content_syncer.status import is_ready
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 
+_READY = (TARGET, INTERVAL, READY_LIMIT)
 _COMMANDS = {
     "run": ("sync now and then every interval, until SIGTERM (the sidecar)", ALL),
     "once": ("sync, and exit 0 when there is something to serve (the init container)", ALL),
     "status": ("print the status file", (TARGET,)),
     "healthcheck": ("exit 0 when a revision is served", (TARGET,)),
+    "readycheck": ("exit 0 when a revision is served and the last success is recent", _READY),
+    "sync": ("make the sidecar of this container sync now", (TARGET,)),
+    "hold": ("pin the volume to what it serves, or to REVISION (a commit id, tag or branch)", (TARGET,)),
+    "release": ("let the volume follow its branch again", (TARGET,)),
 }
 _EXAMPLES = """\
 examples:
@@ -64,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = options.command
         flags = {setting.variable: getattr(options, setting.variable, None) for setting in ALL}
         given = {variable: value for variable, value in flags.items() if value is not None}
-        return _dispatch(command, {**os.environ, **given})
+        return _dispatch(command, {**os.environ, **given}, getattr(options, "revision", control.HERE))
     except SettingsError as error:
         log.error("cannot start", error=error)
         return EXIT_USAGE
@@ -73,15 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + ended.number if command == "once" else EXIT_OK
 
 
-def _dispatch(command: str, values: Mapping[str, str]) -> int:
+def _dispatch(command: str, values: Mapping[str, str], revision: str) -> int:
     if command == "status":
         return _show_status(Volume(read_target(values)))
     if command == "healthcheck":
         return _check_health(Volume(read_target(values)))
+    if command == "readycheck":
+        return _check_readiness(Volume(read_target(values)), read_ready_limit(values))
+    if command in ("sync", "hold", "release"):
+        return _control(command, Volume(read_target(values)), revision)
     with contextlib.closing(Service(read_settings(values), os.environ)) as service:
         if command == "once":
             return service.once()
-        service.run()
+        try:
+            service.run()
+        except OSError as error:
+            log.error("cannot listen", address=values.get(LISTEN.variable), error=error)
+            return EXIT_FAILED
     return EXIT_OK
 
 
@@ -101,6 +125,34 @@ def _check_health(volume: Volume) -> int:
     return EXIT_FAILED
 
 
+def _check_readiness(volume: Volume, limit: float) -> int:
+    fields = read_json(volume.status) or {}
+    if Publisher(volume).serves() and is_ready(fields, limit):
+        return EXIT_OK
+    log.error(
+        "not ready", revision=fields.get("revision"), last_success=fields.get("last_success"), limit=limit
+    )
+    return EXIT_FAILED
+
+
+def _control(command: str, volume: Volume, revision: str) -> int:
+    try:
+        if command == "hold":
+            control.hold(volume, revision)
+        elif command == "release":
+            control.release(volume)
+    except (SyncError, OSError) as error:
+        log.error(f"cannot {command}", error=error)
+        return EXIT_USAGE if isinstance(error, SyncError) else EXIT_FAILED
+    if control.wake(volume):
+        return EXIT_OK
+    if command == "sync":
+        log.error("no sidecar runs in this container", target=volume.target)
+        return EXIT_FAILED
+    log.warning("no sidecar runs in this container: it takes effect with the next sync")
+    return EXIT_OK
+
+
 def _end(number: int, _: FrameType | None) -> NoReturn:
     raise _Ended(number)
 
@@ -117,6 +169,8 @@ def _parser() -> _Parser:
         command = commands.add_parser(name, help=text, description=text)
         for setting in settings:
             command.add_argument(setting.flag, dest=setting.variable, metavar="…", help=_help(setting))
+        if name == "hold":
+            command.add_argument("revision", metavar="REVISION", nargs="?", default=control.HERE)
     return parser
 
 

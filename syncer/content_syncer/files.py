@@ -25,6 +25,8 @@ class Volume:
         self.home = target / ".syncer"
         self.trees = self.home / "trees"
         self.staging = self.home / "staging"
+        self.spares = self.home / "spares"
+        self.hold = self.home / "hold"
         self.status = self.home / "status.json"
         self.record = self.home / "published.json"
         self.journal = self.home / "publishing.json"
@@ -56,12 +58,15 @@ class Volume:
 
     def write_json(self, path: Path, value: dict[str, Any]) -> None:
         """Replace the file at `path` (inside the volume) with `value`, atomically and durably."""
+        self.write_text(path, json.dumps(value, indent=1) + "\n")
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Replace the file at `path` (inside the volume) with `text`, atomically and durably."""
         self.staging.mkdir(parents=True, exist_ok=True)
         scratch = self.scratch()
         try:
             with scratch.open("w", encoding="utf-8") as handle:
-                json.dump(value, handle, indent=1)
-                handle.write("\n")
+                handle.write(text)
                 handle.flush()
                 os.fsync(handle.fileno())
             scratch.rename(path)

@@ -11,7 +11,8 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from content_syncer.errors import GitError
+from content_syncer.access import Access
+from content_syncer.errors import GitError, SlowError
 from content_syncer.source import Source
 
 # Where git looks for trusted certificates and how it calls ssh are the pod's business; the rest is ours.
@@ -36,31 +37,45 @@ _LONGEST_MESSAGE = 300
 class Git:
     """The git command line for one source. Raises GitError with a redacted line where a command fails."""
 
-    def __init__(self, source: Source, timeout: float, environment: Mapping[str, str]) -> None:
+    def __init__(self, access: Access, timeout: float, environment: Mapping[str, str]) -> None:
         """`timeout` is in seconds and for each command; `environment` is what the syncer itself got."""
-        self.source = source
+        self.source = access.source
+        self._access = access
         self._timeout = timeout
-        self._environment = _environment(source, environment)
+        self._inherited = environment
+        self._environment = _environment(access, None, environment)
 
-    def run(self, *arguments: str, directory: Path) -> bytes:
-        """Run git with the repository at `directory`; return what it printed."""
-        with self.process(*arguments, directory=directory) as process:
+    def run(self, *arguments: str, directory: Path, remote: bool = False) -> bytes:
+        """Run git with the repository at `directory`; return what it printed. With `remote`, git may log in."""
+        environment = self._login() if remote else self._environment
+        with self._started(arguments, directory, environment) as process:
             try:
                 output, errors = process.communicate(timeout=self._timeout)
             except subprocess.TimeoutExpired:
-                raise GitError(f"git {arguments[0]} took longer than {self._timeout:g} s") from None
+                raise SlowError(f"git {arguments[0]} took longer than {self._timeout:g} s") from None
         if process.returncode:
-            raise GitError(self._explain(arguments[0], process.returncode, errors))
+            raise GitError(self._explain(arguments, process.returncode, errors))
         return output
 
+    def process(
+        self, *arguments: str, directory: Path
+    ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+        """Start git with pipes; on leaving, it and its children are gone and reaped."""
+        return self._started(arguments, directory, self._environment)
+
+    def _login(self) -> dict[str, str]:
+        self.source = self._access.current(self._timeout)
+        return _environment(self._access, self.source, self._inherited)
+
     @contextlib.contextmanager
-    def process(self, *arguments: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
-        """Start git with pipes; on leaving, it and its children (transport helpers) are gone and reaped."""
+    def _started(
+        self, arguments: tuple[str, ...], directory: Path, environment: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[bytes]]:
         try:
             process = subprocess.Popen(
                 ["git", *arguments],
                 cwd=directory,
-                env=self._environment,
+                env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -73,7 +88,8 @@ class Git:
         finally:
             _end(process)
 
-    def _explain(self, command: str, code: int, errors: bytes) -> str:
+    def _explain(self, arguments: tuple[str, ...], code: int, errors: bytes) -> str:
+        command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
         lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
         fatal = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))]
         reason = " / ".join(fatal or lines) or f"exit code {code}"
@@ -81,7 +97,7 @@ class Git:
         return f"git {command}: {self.source.redact(reason)[:_LONGEST_MESSAGE]}"
 
 
-def _environment(source: Source, inherited: Mapping[str, str]) -> dict[str, str]:
+def _environment(access: Access, login: Source | None, inherited: Mapping[str, str]) -> dict[str, str]:
     environment = {
         name: value for name, value in inherited.items() if name in _KEPT or not name.startswith(_DROPPED)
     }
@@ -94,10 +110,12 @@ def _environment(source: Source, inherited: Mapping[str, str]) -> dict[str, str]
         "LC_ALL": "C.UTF-8",
         "HOME": "/nonexistent",  # a .netrc is a login that nobody asked for
     }
+    if not {"GIT_SSH", "GIT_SSH_COMMAND"} & environment.keys():
+        environment["GIT_SSH_COMMAND"] = access.ssh_command
     configuration = list(_CONFIGURATION)
-    if source.username is not None and source.password is not None:
-        environment |= {"SYNCER_USER": source.username, "SYNCER_PASS": source.password}
-        configuration.append((f"credential.{source.host}.helper", _HELPER))
+    if login and login.username is not None and login.password is not None:
+        environment |= {"SYNCER_USER": login.username, "SYNCER_PASS": login.password}
+        configuration.append((f"credential.{login.host}.helper", _HELPER))
     environment["GIT_CONFIG_COUNT"] = str(len(configuration))
     for number, (key, value) in enumerate(configuration):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}

@@ -9,19 +9,21 @@ configuration for git to run. A restart costs one shallow fetch, and only if the
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from content_syncer.errors import ContentError, GitError
+from content_syncer.errors import GitError, MissingError, SignatureError, SlowError
 from content_syncer.files import remove
 from content_syncer.git import Git
+from content_syncer.objects import Objects, open_objects
 
 _REF = "refs/content-syncer/head"
 _FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MARK = "owner.lock"
+_MISSING = re.compile(r"couldn't find remote ref|not our ref|no such remote ref|unadvertised object")
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,6 @@ class Remote:
 
     ref: str
     commit: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of a git tree: its path in the listed tree, its mode, its kind (blob, tree, commit) and id."""
-
-    path: str
-    mode: str
-    kind: str
-    id: str
 
 
 class Repository:
@@ -58,60 +50,62 @@ class Repository:
             return Remote(ref=branch.lower(), commit=branch.lower())
         head, tag = f"refs/heads/{branch}", f"refs/tags/{branch}"
         names = (head, tag, f"{tag}^{{}}")
-        listing = self._run("ls-remote", "--", self._git.source.url, *names).decode()
+        listing = self._run("ls-remote", "--", self._git.source.url, *names, remote=True).decode()
         pairs = (line.split("\t", 1) for line in listing.splitlines())
         found = {name: identifier for identifier, name in pairs}
         if head in found:
             return Remote(ref=head, commit=found[head])
         if tag in found:
             return Remote(ref=tag, commit=found.get(f"{tag}^{{}}", found[tag]))
-        raise ContentError(f"{self._git.source.url} has no branch or tag {branch!r}")
+        raise MissingError(f"{self._git.source.url} has no branch or tag {branch!r}")
+
+    def guess(self, branch: str) -> Remote:
+        """Return what `resolve` most likely would, without asking: saves a start one of its two requests."""
+        if _FULL_ID.fullmatch(branch.lower()):
+            return self.resolve(branch)
+        return Remote(ref=f"refs/heads/{branch}", commit="")
 
     def fetch(self, remote: Remote) -> str:
-        """Fetch that ref alone, without history; return the commit that came (a newer one after a push)."""
+        """Fetch that ref alone, without history; return the commit that came (a newer one after a push).
+
+        A commit id that an earlier fetch of this process brought is not asked for again.
+        """
+        if self._fetched and remote.ref == remote.commit and self._has(remote.commit):
+            return remote.commit
         fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head")
         self._fetched = True
-        self._run(*fetch, "--", self._git.source.url, f"+{remote.ref}:{_REF}")
-        return self._run("rev-parse", "--verify", f"{_REF}^{{commit}}").decode().strip()
-
-    def entries(self, commit: str, subpath: str, folders: tuple[str, ...]) -> list[Entry]:
-        """List, with all below them, the given folders of `subpath`; raises ContentError where that is no folder."""
-        root = f"{commit}^{{tree}}" if subpath == "." else f"{commit}:{subpath}"
         try:
-            tree = self._run("rev-parse", "--verify", root).decode().strip()
-        except GitError:
-            tree = ""
-        if not tree or self._run("cat-file", "-t", tree).strip() != b"tree":
-            raise ContentError(
-                f"revision {commit} has no folder {subpath!r} (CONTENT_SYNCER_GIT_REPO_SUBPATH)"
-            )
-        listing = self._run("ls-tree", "-r", "-t", "-z", "--full-tree", tree, *folders)
-        return [_entry(record) for record in listing.split(b"\0") if record]
+            self._run(*fetch, "--", self._git.source.url, f"+{remote.ref}:{_REF}", remote=True)
+        except GitError as error:
+            if _MISSING.search(str(error)):
+                raise MissingError(
+                    f"{self._git.source.url} has no {remote.ref} (any more): {error}"
+                ) from None
+            raise
+        with self.objects() as objects:
+            return objects.id_of(f"{_REF}^{{commit}}")
+
+    def verify(self, commit: str, allowed_signers: Path) -> None:
+        """Raise SignatureError unless one of `allowed_signers` (ssh-keygen's format) has signed the commit."""
+        trust = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={allowed_signers}")
+        try:
+            self._run(*trust, "verify-commit", commit)
+        except SlowError:
+            raise
+        except GitError as error:
+            raise SignatureError(
+                f"revision {commit} is not signed by any of {allowed_signers} ({error})"
+            ) from None
 
     @contextmanager
-    def blobs(self) -> Iterator[Callable[[str], bytes]]:
-        """Give a function from a blob's id to its bytes: as they are in git, no filter or line-end conversion."""
-        with self._git.process("cat-file", "--batch", directory=self._directory()) as process:
-            if process.stdin is None or process.stdout is None:
-                raise GitError("git cat-file: no pipes")
-            requests, answers = process.stdin, process.stdout
+    def objects(self) -> Iterator[Objects]:
+        """Read what was fetched until the block ends."""
+        with open_objects(self._git, self._directory()) as objects:
+            yield objects
 
-            def read(blob: str) -> bytes:
-                try:
-                    requests.write(blob.encode() + b"\n")
-                    requests.flush()
-                except BrokenPipeError:
-                    raise GitError(f"git cat-file ended before object {blob}") from None
-                header = answers.readline().split()
-                if len(header) != 3 or header[1] != b"blob":
-                    raise GitError(f"git cat-file: object {blob} is missing or broken")
-                size = int(header[2])
-                content = answers.read(size + 1)
-                if len(content) != size + 1:
-                    raise GitError(f"git cat-file ended inside object {blob}")
-                return content[:-1]
-
-            yield read
+    def _has(self, commit: str) -> bool:
+        with self.objects() as objects:
+            return objects.has(commit)
 
     def discard(self) -> bool:
         """Start over with an empty repository; returns whether there was anything fetched to forget."""
@@ -127,8 +121,8 @@ class Repository:
             remove(self._own)
         self._own = self._mark = None
 
-    def _run(self, *arguments: str) -> bytes:
-        return self._git.run(*arguments, directory=self._directory())
+    def _run(self, *arguments: str, remote: bool = False) -> bytes:
+        return self._git.run(*arguments, directory=self._directory(), remote=remote)
 
     def _directory(self) -> Path:
         if self._own is None:
@@ -141,11 +135,10 @@ class Repository:
                 self._mark = (own / _MARK).open("w")
                 fcntl.flock(self._mark, fcntl.LOCK_EX)
             self._own = own
-            try:
-                self._git.run("init", "--quiet", "--bare", "--template=", directory=own)
-            except BaseException:
-                self.close()
-                raise
+            # All that `git init --bare --template=` makes and fetching needs, without starting a process.
+            for folder in ("objects", "refs"):
+                (own / folder).mkdir()
+            (own / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
         return self._own
 
     def _sweep(self) -> None:
@@ -159,9 +152,3 @@ class Repository:
                 # A git that outlived its killed syncer may still write here: the next sweep gets the rest.
                 with suppress(OSError):
                     remove(leftover)
-
-
-def _entry(record: bytes) -> Entry:
-    description, _, path = record.partition(b"\t")
-    mode, kind, identifier = description.decode().split()
-    return Entry(path=os.fsdecode(path), mode=mode, kind=kind, id=identifier)

@@ -70,6 +70,12 @@ def _with_user_only(prefix: str, userinfo: str, rest: str) -> Source:
     return Source(url=f"{prefix}{user}@{rest}" if user else f"{prefix}{rest}", secrets=secrets)
 
 
+def with_login(source: Source, user: str, password: str) -> Source:
+    """Return the source with another login, whose password is kept secret like one in the address."""
+    basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return Source(source.url, user, password, (*source.secrets, basic, password))
+
+
 def _with_login(url: str, userinfo: str) -> Source:
     if not userinfo:
         return Source(url=url)

@@ -6,17 +6,19 @@ one served before, so it keeps its time of modification: Airflow parses again on
 """
 
 import contextlib
-import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from content_syncer.files import Volume, list_files
-from content_syncer.layout import Blob, Tree, check_link, kept_while_bridging
+from content_syncer import log
+from content_syncer.files import PYCACHE, Volume, list_files, remove
+from content_syncer.layout import Blob, Tree, check_content, kept_while_bridging, published_blob
+from content_syncer.objects import Entry, MissingObjectError, Objects
 
 _BRIDGE = "bridge"
+_EMPTY = "empty"
 
 
 @dataclass(frozen=True)
@@ -27,34 +29,129 @@ class Checkout:
     written: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class Spare:
+    """A retired checkout where no reader can find it, the git tree that it holds, and its number of files."""
+
+    path: Path
+    tree: str
+    count: int
+
+
 class TreeStore:
-    """Builds checkouts in the volume and prunes them; call with the volume's lock held."""
+    """Builds checkouts in the volume and prunes them; call with the volume's lock held.
 
-    def __init__(self, volume: Volume) -> None:
+    A checkout whose retention is over becomes its slot's *spare*: it is moved away from where readers could
+    find it, and the next revision is made from it by renaming in and out what differs, so that the cost is
+    that of the change. Spares belong to this process; what another left is removed.
+    """
+
+    def __init__(self, volume: Volume, allow: frozenset[str] = frozenset()) -> None:
+        """`allow` is what of CONTENT_SYNCER_ALLOW says."""
         self._volume = volume
+        self._allow = allow
+        self._spares: dict[str, Spare] = {}
+        self._counts: dict[str, int] = {}
+        self._trusted = True
+        self.bytes_written = 0
+        """Bytes of file contents that were written since this process started."""
 
-    def build(self, tree: Tree, read: Callable[[str], bytes], served: Path | None) -> Checkout:
+    def build(self, tree: Tree, objects: Objects, served: Path | None) -> Checkout:
         """Check out `tree`, sharing unchanged files with the checkout `served` (None: share nothing).
 
-        A served file is shared only if its bytes still are what git says, so damage is not handed on.
+        Where git still has the trees that `served` and the spare were made from, only what differs is looked
+        at. Else a served file is shared only if its bytes are what git says, so damage is not handed on.
         """
+        changed = self._changes(objects, served, tree) if self._trusted else None
+        spare = self._spares.pop(tree.slot, None)
+        if spare and served and changed is not None:
+            with contextlib.suppress(MissingObjectError, OSError):
+                return self._renew(spare, tree, objects, served, changed)
+        if spare:
+            self._volume.discard(spare.path)
         staged = self._volume.scratch()
         staged.mkdir()
-        written: list[str] = []
-        for relative, blob in tree.files.items():
-            path = staged / relative
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if served and _share(served / relative, path, blob):
+        writer = _Writer(staged, objects, self._allow)
+        folders = {""}
+        for entry in objects.files(tree.id):
+            blob = published_blob(entry, self._allow)
+            if not blob:
                 continue
-            content = read(blob.id)
-            if blob.link:
-                check_link(relative, os.fsdecode(content))
-                path.symlink_to(os.fsdecode(content))
+            parent = entry.path.rpartition("/")[0]
+            if parent not in folders:
+                (staged / parent).mkdir(parents=True, exist_ok=True)
+                folders.add(parent)
+            unchanged = served and (changed is None or entry.path not in changed)
+            if unchanged and served and _share(served, entry.path, staged, blob, check=changed is None):
+                writer.count += 1
             else:
-                _write(path, content, executable=blob.executable)
-                written.append(relative)
-        final = self._install(staged, tree.slot, f"{tree.id}.{time.time_ns()}")
-        return Checkout(final, tuple(final / relative for relative in written))
+                writer.write(entry.path, blob)
+        self._trusted = True
+        return self._finish(writer, tree)
+
+    def _changes(self, objects: Objects, served: Path | None, tree: Tree) -> dict[str, Entry | None] | None:
+        """Return what differs between the checkout and `tree`; None where git cannot tell."""
+        if served is None or served.name.endswith(_BRIDGE):
+            return None
+        try:
+            return dict(objects.changes(_tree_id(served), tree.id))
+        except MissingObjectError:
+            return None
+
+    def _renew(
+        self, spare: Spare, tree: Tree, objects: Objects, served: Path, changed: dict[str, Entry | None]
+    ) -> Checkout:
+        """Make the spare hold `tree`. Its files are replaced, never written to: older checkouts share them."""
+        # Under its new name it is swept like any half checkout should this be killed.
+        staged = spare.path.rename(self._volume.scratch())
+        writer = _Writer(staged, objects, self._allow, spare.count)
+        # What differs from the served tree is in this too: a file that is as the spare has it but not as it
+        # is served must be written anew, or its old time would hide the change from Airflow.
+        differing = dict(objects.changes(spare.tree, tree.id)) | changed
+        for path in (path for path, entry in differing.items() if entry is None):
+            writer.remove(path)
+        for path, entry in differing.items():
+            blob = published_blob(entry, self._allow) if entry else None
+            if blob:
+                writer.make_way(path)
+                if path not in changed and _share(served, path, staged, blob, check=False):
+                    writer.count += 1
+                else:
+                    writer.write(path, blob)
+        return self._finish(writer, tree)
+
+    def _finish(self, writer: "_Writer", tree: Tree) -> Checkout:
+        self.bytes_written += writer.size
+        final = self._install(writer.root, tree.slot, f"{tree.id or _EMPTY}.{time.time_ns()}")
+        self._counts[final.name] = writer.count
+        return Checkout(final, tuple(final / relative for relative in writer.written))
+
+    def intact(self, checkout: Path, tree: Tree, objects: Objects) -> bool:
+        """Compare every byte of a checkout with git; after a difference, nothing is shared with what is there."""
+        files = {entry.path: published_blob(entry, self._allow) for entry in objects.files(tree.id)}
+        wanted = {path: blob for path, blob in files.items() if blob}
+        if _count_files(checkout) == len(wanted) and all(
+            _is(checkout / path, b) for path, b in wanted.items()
+        ):
+            return True
+        self._trusted = False
+        for spare in self._spares.values():
+            self._volume.discard(spare.path)
+        self._spares.clear()
+        return False
+
+    def sweep(self) -> None:
+        """Remove the spares that another process left."""
+        if not self._volume.spares.is_dir():
+            return
+        own = {spare.path for spare in self._spares.values()}
+        for path in self._volume.spares.iterdir():
+            if path not in own:
+                self._volume.discard(path)
+
+    def drop(self, checkout: Path) -> None:
+        """Remove a checkout that was built and shall not be published."""
+        self._volume.discard(checkout.rename(self._volume.scratch()))
 
     def build_bridge(self, slot: str, new: Path, old: Path) -> Path | None:
         """Make a checkout of `new` plus what only `old` has; None where nothing was removed.
@@ -75,13 +172,33 @@ class TreeStore:
         return self._install(staged, slot, f"{new.name}.{_BRIDGE}")
 
     def prune(self, served: set[Path], older_than: float) -> None:
-        """Remove the checkouts that are not in `served` and were replaced more than `older_than` seconds ago."""
+        """Put away the checkouts not in `served` that were replaced more than `older_than` seconds ago.
+
+        The newest of a slot becomes its spare, if it is intact; the others are removed.
+        """
         limit = time.time() - older_than
         slots = [*self._volume.trees.glob("plugins/*"), *self._volume.trees.glob("dags")]
-        for checkout in (checkout for slot in slots for checkout in slot.iterdir()):
-            if checkout not in served and checkout.stat().st_mtime < limit:
+        for slot in slots:
+            old = [path for path in slot.iterdir() if path not in served and path.stat().st_mtime < limit]
+            for checkout in sorted(old, key=lambda path: path.stat().st_mtime, reverse=True):
                 # Renamed first, so that nobody ever finds half a checkout.
-                self._volume.discard(checkout.rename(self._volume.scratch()))
+                away = checkout.rename(self._volume.scratch())
+                name = str(slot.relative_to(self._volume.trees))
+                if name in self._spares or not self._keep(name, checkout.name, away):
+                    self._volume.discard(away)
+
+    def _keep(self, slot: str, name: str, path: Path) -> bool:
+        """Keep a retired checkout as its slot's spare; False where it is not known or was changed."""
+        tree = _tree_id(Path(name))
+        count = self._counts.pop(name, None)
+        if count is None or tree is None:
+            return False
+        if _count_files(path) != count:
+            log.warning("somebody changed a retired checkout; the next one is made afresh", slot=slot)
+            return False
+        self._volume.spares.mkdir(parents=True, exist_ok=True)
+        self._spares[slot] = Spare(path.rename(self._volume.spares / path.name), tree, count)
+        return True
 
     def _install(self, staged: Path, slot: str, name: str) -> Path:
         final = self._volume.trees / slot / name
@@ -92,7 +209,9 @@ class TreeStore:
 def holds(checkout: Path, tree: Tree) -> bool:
     """Tell whether the checkout was made from exactly this tree, and still exists."""
     return (
-        checkout.name.startswith(f"{tree.id}.") and not checkout.name.endswith(_BRIDGE) and checkout.is_dir()
+        not checkout.name.endswith(_BRIDGE)
+        and checkout.name.partition(".")[0] == (tree.id or _EMPTY)
+        and checkout.is_dir()
     )
 
 
@@ -112,13 +231,85 @@ def mark_replaced(checkout: Path) -> None:
         os.utime(checkout)
 
 
-def _share(served: Path, path: Path, blob: Blob) -> bool:
-    """Link `path` to the served file if that is this very blob; returns whether it did."""
-    if blob.link or served.is_symlink() or not served.is_file():
+class _Writer:
+    """Writes and removes files of a checkout in the making, and remembers which it wrote."""
+
+    def __init__(self, root: Path, objects: Objects, allow: frozenset[str], count: int = 0) -> None:
+        self.root = root
+        self.count = count
+        """How many files and links the checkout has."""
+        self.written: list[str] = []
+        self.size = 0
+        self._objects = objects
+        self._allow = allow
+
+    def write(self, relative: str, blob: Blob) -> None:
+        """Write a file or link from git. Raises ContentError for one that is refused."""
+        content = self._objects.blob(blob.id)
+        check_content(relative, blob, content, self._allow)
+        self.count += 1
+        path = self.root / relative
+        if blob.link:
+            path.symlink_to(os.fsdecode(content))
+            return
+        _write(path, content, executable=blob.executable)
+        self.written.append(relative)
+        self.size += len(content)
+
+    def remove(self, relative: str) -> None:
+        """Remove a file or link, and the folders that have nothing left."""
+        self._unlink(relative)
+        parent = (self.root / relative).parent
+        # Bytecode alone would keep the folder, and Python would import that as a package.
+        while parent != self.root and parent.is_dir() and all(p.name == PYCACHE for p in parent.iterdir()):
+            remove(parent)
+            parent = parent.parent
+
+    def make_way(self, relative: str) -> None:
+        """Make room for a file or link at this path."""
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._unlink(relative)
+
+    def _unlink(self, relative: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self.root / relative).unlink()
+            self.count -= 1
+
+
+def _share(served: Path, relative: str, staged: Path, blob: Blob, *, check: bool) -> bool:
+    """Link the served file into `staged`, if (with `check`) it is this very blob; returns whether it did."""
+    source = served / relative
+    if blob.link or (check and not _is(source, blob)):
         return False
-    if bool(served.stat().st_mode & 0o100) != blob.executable or _blob_id(served, len(blob.id)) != blob.id:
+    return _link(source, staged / relative)
+
+
+def _is(path: Path, blob: Blob) -> bool:
+    """Tell whether the file or link at `path` is what git has."""
+    if blob.link or path.is_symlink():
+        return blob.link and path.is_symlink() and _id_of(os.fsencode(path.readlink()), blob) == blob.id
+    if not path.is_file() or bool(path.stat().st_mode & 0o100) != blob.executable:
         return False
-    return _link(served, path)
+    return _id_of(path.read_bytes(), blob) == blob.id
+
+
+def _count_files(root: str | Path) -> int:
+    """Count files and links without looking at any: the one part of a sync that grows with the tree."""
+    count = 0
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                count += 0 if entry.name == PYCACHE else _count_files(entry.path)
+            else:
+                count += 1
+    return count
+
+
+def _tree_id(checkout: Path) -> str | None:
+    """Return the tree that a checkout was made from, by its name; None for the empty one."""
+    name = checkout.name.partition(".")[0]
+    return None if name == _EMPTY else name
 
 
 def _link(source: Path, path: Path) -> bool:
@@ -139,11 +330,13 @@ def _link_or_copy(source: Path, path: Path) -> None:
         _write(path, source.read_bytes(), executable=bool(source.stat().st_mode & 0o100))
 
 
-def _blob_id(path: Path, length: int) -> str:
-    """Hash a file as git does; ids of 64 characters are SHA-256's."""
-    content = path.read_bytes()
+def _id_of(content: bytes, like: Blob) -> str:
+    """Hash a file's bytes as git does; ids of 64 characters are SHA-256's."""
+    # Imported here: it takes a while to load, and a start mostly needs no hash.
+    import hashlib
+
     data = b"blob %d\0" % len(content) + content
-    if length == 64:
+    if len(like.id) == 64:
         return hashlib.sha256(data).hexdigest()
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 

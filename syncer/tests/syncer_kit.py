@@ -1,12 +1,15 @@
 """What the syncer's tests are made of: real git repositories, and syncers of them."""
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from content_syncer.publish import Step, ignore
 from content_syncer.settings import read_settings
@@ -115,3 +118,26 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited {PATIENCE:g} s in vain until {what}"
         time.sleep(0.01)
+
+
+def status(setup: Setup) -> dict[str, Any]:
+    """The status file, {} while there is none."""
+    path = setup.target / ".syncer/status.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def serves(setup: Setup, revision: str) -> bool:
+    """Tell whether the status says that the revision is served."""
+    return bool(status(setup).get("revision") == revision)
+
+
+@contextmanager
+def sidecar(setup: Setup, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """`content-syncer run`, after its first attempt, until the block ends."""
+    with setup.command("run", **changes) as process:
+        try:
+            eventually(lambda: status(setup).get("pid") == process.pid, "the sidecar made its first attempt")
+            yield process
+        finally:
+            process.kill()

@@ -5,39 +5,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from git_http import git_server
-from syncer_kit import PATIENCE, Origin, Setup, eventually
+from syncer_kit import PATIENCE, Origin, Setup, eventually, serves, sidecar, status
 
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (info|warning|error) [\w' ]+( [a-z_]+=\S.*)?")
-
-
-def status(setup: Setup) -> dict[str, Any]:
-    """The status file, {} while there is none."""
-    path = setup.target / ".syncer/status.json"
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return found
-
-
-def serves(setup: Setup, revision: str) -> bool:
-    """Tell whether the status says that the revision is served."""
-    return bool(status(setup).get("revision") == revision)
-
-
-@contextmanager
-def sidecar(setup: Setup, **changes: str) -> Iterator[subprocess.Popen[str]]:
-    """`content-syncer run`, after its first attempt, until the block ends."""
-    with setup.command("run", **changes) as process:
-        try:
-            eventually(lambda: status(setup).get("pid") == process.pid, "the sidecar made its first attempt")
-            yield process
-        finally:
-            process.kill()
 
 
 @pytest.fixture
@@ -84,7 +59,8 @@ def test_once_publishes_and_reports(setup: Setup, origin: Origin) -> None:
     assert all(LOG_LINE.fullmatch(line) for line in errors.splitlines())
     assert set(status(setup)) == {
         "revision", "published_at", "last_success", "last_attempt", "last_error", "attempts", "failures",
-        "source", "branch", "subpath", "pid",
+        "source", "branch", "subpath", "pid", "held", "rejected", "last_error_reason", "failures_by_reason",
+        "last_sync_seconds", "sync_seconds_total", "bytes_written",
     }  # fmt: skip
     assert status(setup)["revision"] == origin.git("rev-parse", "HEAD")
     assert status(setup)["last_error"] is None

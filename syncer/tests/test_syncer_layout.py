@@ -1,8 +1,14 @@
 import pytest
 
 from content_syncer.errors import ContentError
-from content_syncer.layout import check_link, kept_while_bridging, publishing_order, read_layout
-from content_syncer.repository import Entry
+from content_syncer.layout import (
+    check_link,
+    kept_while_bridging,
+    published_blob,
+    publishing_order,
+    read_layout,
+)
+from content_syncer.objects import Entry
 
 
 def listing(*paths: str, mode: str = "100644") -> list[Entry]:
@@ -27,22 +33,21 @@ def test_trees_come_in_publishing_order() -> None:
 
 
 def test_only_what_the_contract_names_is_published() -> None:
-    trees = read_layout(
-        listing(
-            "dags/a/b.py", "dags/__pycache__/b.pyc", "plugins/README.md", "plugins/x/y.py", "shared/README.md"
-        )
-    )
-    assert [(tree.slot, list(tree.files)) for tree in trees] == [("dags", ["a/b.py"])]
+    trees = read_layout(listing("dags/b.py", "plugins/README.md", "plugins/x/y.py", "shared/README.md"))
+    assert [tree.slot for tree in trees] == ["dags"]
+    assert published_blob(Entry("a/__pycache__/b.pyc", "100644", "blob", "id"), frozenset()) is None
 
 
 def test_without_dags_there_is_an_empty_dags_folder() -> None:
     trees = read_layout(listing("shared/lib/x.py"))
-    assert [(tree.slot, len(tree.files)) for tree in trees] == [("plugins/lib", 1), ("dags", 0)]
+    assert [(tree.slot, tree.id is None) for tree in trees] == [("plugins/lib", False), ("dags", True)]
 
 
-def test_submodules_are_not_followed() -> None:
-    trees = read_layout([*listing("dags/d.py"), Entry("dags/module", "160000", "commit", "id")])
-    assert list(trees[0].files) == ["d.py"]
+def test_a_submodule_is_refused_and_where_it_is_allowed_left_out() -> None:
+    module = Entry("module", "160000", "commit", "id")
+    with pytest.raises(ContentError, match=r"module is a submodule.*add submodules to CONTENT_SYNCER_ALLOW"):
+        published_blob(module, frozenset())
+    assert published_blob(module, frozenset({"submodules"})) is None
 
 
 @pytest.mark.parametrize("name", ["operators", "sensors"])
@@ -70,7 +75,7 @@ def test_a_revision_with_nothing_to_publish_is_an_error() -> None:
 @pytest.mark.parametrize("path", ["dags/../../etc", "dags//x", "dags/.git/config", "dags/./x"])
 def test_an_unsafe_path_is_an_error(path: str) -> None:
     with pytest.raises(ContentError, match="not a path inside"):
-        read_layout([Entry(path, "100644", "blob", "id")])
+        published_blob(Entry(path, "100644", "blob", "id"), frozenset())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from syncer_kit import Origin, Setup
 
 from content_syncer.errors import ContentError
 from content_syncer.layout import Tree
+from content_syncer.objects import Objects
 from content_syncer.publish import Step
 from content_syncer.trees import Checkout, TreeStore
 
@@ -86,10 +86,8 @@ def test_a_changed_file_is_as_old_as_its_publishing_however_long_the_checkout_to
 ) -> None:
     build = TreeStore.build
 
-    def build_slowly(
-        store: TreeStore, tree: Tree, read: Callable[[str], bytes], served: Path | None
-    ) -> Checkout:
-        checkout = build(store, tree, read, served)
+    def build_slowly(store: TreeStore, tree: Tree, objects: Objects, served: Path | None) -> Checkout:
+        checkout = build(store, tree, objects, served)
         for path in checkout.written:
             os.utime(path, (1, 1))
         return checkout
