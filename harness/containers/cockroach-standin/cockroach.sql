@@ -19,6 +19,16 @@ CREATE FUNCTION crdb.json_extract_path_text(document pg_catalog.jsonb, VARIADIC 
     SELECT pg_catalog.jsonb_extract_path_text(document, VARIADIC path)
 $$;
 
+-- Ids that grow with time and are beyond JavaScript's 2^53.
+CREATE FUNCTION crdb.unique_rowid() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_unique_rowid';
+
+-- What the harness reads: how many writing transactions came to COMMIT, and how many errors were injected.
+CREATE SCHEMA itest;
+CREATE FUNCTION itest.commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_commits';
+CREATE FUNCTION itest.failed_commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_failed_commits';
+CREATE FUNCTION itest.failed_statements() RETURNS bigint
+    LANGUAGE c VOLATILE AS 'teeth', 'teeth_failed_statements';
+
 -- The dialect of SQLAlchemy 1.4 reports its version to the server's telemetry.
 CREATE SCHEMA crdb_internal;
 GRANT USAGE ON SCHEMA crdb_internal TO PUBLIC;
