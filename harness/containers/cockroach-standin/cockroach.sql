@@ -24,6 +24,7 @@ CREATE FUNCTION crdb.unique_rowid() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth
 
 -- What the harness reads: how many writing transactions came to COMMIT, and how many errors were injected.
 CREATE SCHEMA itest;
+GRANT USAGE ON SCHEMA itest TO PUBLIC;
 CREATE FUNCTION itest.commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_commits';
 CREATE FUNCTION itest.failed_commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_failed_commits';
 CREATE FUNCTION itest.failed_statements() RETURNS bigint

@@ -36,6 +36,7 @@ static bool null_ordered_last = false;
 static bool retry_errors = false;
 static bool retry_errors_on_commit = false;
 static int	fail_commits = 0;
+static int	fail_statements = 0;
 static double commit_percent = 0;
 static double statement_percent = 0;
 static int	slow_ms = 0;
@@ -67,6 +68,9 @@ define_settings(void)
 							 &retry_errors_on_commit, false, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("itest.fail_commits", "So many of this session's next COMMITs fail with 40001.",
 							NULL, &fail_commits, 0, 0, 1000, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("itest.fail_statements",
+							"So many of this session's next writing statements in transactions fail with 40001.",
+							NULL, &fail_statements, 0, 0, 1000, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("itest.commit_failures", "Percent of writing COMMITs that fail with 40001.", NULL,
 							 &commit_percent, 0, 0, 100, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("itest.statement_failures",
@@ -165,8 +169,10 @@ before_statement(QueryDesc *query, int flags)
 			pg_usleep(slow_ms * 1000L);
 			CHECK_FOR_INTERRUPTS();
 		}
-		if (writes && IsTransactionBlock() && (retry_errors || happens(statement_percent)))
+		if (writes && IsTransactionBlock() &&
+			(retry_errors || fail_statements > 0 || happens(statement_percent)))
 		{
+			fail_statements = Max(fail_statements - 1, 0);
 			pg_atomic_fetch_add_u64(&counters->failed_statements, 1);
 			fail_transaction("injected by the stand-in into a statement");
 		}
