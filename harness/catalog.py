@@ -17,13 +17,14 @@ WORKERS = {"default": 1, "two-workers": 2}
 TOPOLOGIES = tuple(WORKERS)
 
 
-def build(name: str, kind: DatabaseKind, faithful: bool = False) -> Topology:
+def build(name: str, kind: DatabaseKind, faithful: bool = False, failures: float = 0) -> Topology:
     """The topology `name` on that kind of database; raises `KeyError`.
 
     `faithful` leaves out every setting that departs from production for speed (`services.speed`).
+    `failures` is how many percent of COMMITs the stand-in lets fail (`services.database`).
     """
     migrated = is_migrated(kind)
-    services = (database(kind), redis(), git_origin(), *mocks(), *(() if migrated else migrate()))
+    services = (database(kind, failures), redis(), git_origin(), *mocks(), *(() if migrated else migrate()))
     pods = Components(migrated, faithful).pods(WORKERS[name])
     doors = gateway((*services, *(pod.main for pod in pods)))
     return Topology(name, AIRFLOW_VERSION, (*services, doors), pods)

@@ -92,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         "--require-cockroachdb", action="store_true", help="fail rather than use the stand-in database"
     )
     common.add_argument("--faithful", action="store_true", help="production's settings instead of quick ones")
+    common.add_argument(
+        "--inject-serialization-failures",
+        dest="failures",
+        metavar="PERCENT",
+        help="let so many COMMITs fail with SQLSTATE 40001, such as 5%% (stand-in only)",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", parents=[common], help="run the integration tests")
@@ -171,6 +177,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         registry=arguments.registry,
         database="cockroachdb" if arguments.require_cockroachdb else None,
         faithful=arguments.faithful or None,
+        failures=arguments.failures,
     )
 
 
@@ -204,6 +211,7 @@ def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path
         f"--registry={options.registry}",
         *(["--require-cockroachdb"] if arguments.require_cockroachdb else []),
         *(["--faithful"] if options.faithful else []),
+        *([f"--inject-serialization-failures={options.failures:g}"] if options.failures else []),
         *extra,
         *arguments.pytest,
     ]

@@ -21,19 +21,21 @@ class OptionError(ValueError):
 class Options:
     """What the user asked for. `database` is ``auto``, ``cockroachdb`` or ``stand-in``; `registry` is ``auto``,
     ``always`` or ``never``; `given` maps image keys to references used as they are; `faithful` asks for production's
-    values instead of quick ones."""
+    values instead of quick ones; `failures` is how many percent of COMMITs the stand-in lets fail with 40001."""
 
     topology: str = "default"
     registry: registry.Mode = "auto"
     database: str = "auto"
     given: dict[str, str] = field(default_factory=dict)
     faithful: bool = False
+    failures: float = 0
 
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
-        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL`` and ``AIRFLOW_IMAGE``.
+        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``, ``AIRFLOW_IMAGE`` and
+        ``ITEST_INJECT_SERIALIZATION_FAILURES``.
 
-        `overrides` that are not None win. Raises `OptionError`.
+        `overrides` that are not None win; `failures` is text such as ``5%``. Raises `OptionError`.
         """
         given = {"airflow": os.environ["AIRFLOW_IMAGE"]} if os.environ.get("AIRFLOW_IMAGE") else {}
         values: dict[str, object] = {
@@ -42,12 +44,25 @@ class Options:
             "database": os.environ.get("ITEST_DATABASE") or "auto",
             "given": given,
             "faithful": os.environ.get("ITEST_FAITHFUL", "") not in ("", "0"),
+            "failures": os.environ.get("ITEST_INJECT_SERIALIZATION_FAILURES") or "0",
         }
         values.update({k: v for k, v in overrides.items() if v is not None})
         _check("topology", values["topology"], TOPOLOGIES)
         _check("registry", values["registry"], registry.MODES)
         _check("database", values["database"], ("auto", *DATABASE_KINDS))
+        values["failures"] = percent(str(values["failures"]))
         return cls(**values)  # type: ignore[arg-type]
+
+
+def percent(text: str) -> float:
+    """``5%`` or ``5`` as 5.0; raises `OptionError` outside 0 to 100."""
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 100:
+        raise OptionError(f"the rate of serialization failures is {text!r}; it can be 0% to 100%")
+    return value
 
 
 def _check(option: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -84,10 +99,11 @@ class Prepared:
 
     def facts(self) -> dict[str, str]:
         """What a result was obtained on; every report carries it."""
+        injected = f", {self.options.failures:g} % of COMMITs fail" if self.options.failures else ""
         return {
             "airflow": self.topology.airflow,
             "topology": self.topology.name,
-            "database": self.database_name,
+            "database": self.database_name + injected,
             "base_image": self.base_image,
             "settings": "production's (--faithful)" if self.options.faithful else "quick (services/speed.py)",
         }
@@ -102,7 +118,9 @@ def decide(options: Options) -> Prepared:
     client = engine.client()
     reachable = registry.reachable(client, DEBIAN, options.registry, CACHE / "registry.json")
     kind = _database(options.database, reachable)
-    topology = build(options.topology, kind, options.faithful)
+    if options.failures and kind == "cockroachdb":
+        raise OptionError("a rate of serialization failures can only be set on the stand-in: ITEST_DATABASE=stand-in")
+    topology = build(options.topology, kind, options.faithful, options.failures)
     recipes = images.plan(topology.images(), registry=reachable, database=kind, given=options.given)
     return Prepared(options, topology, kind, reachable, recipes)
 

@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fresh", action="store_true", help="boot a stack, even if `itest up` keeps one that fits"
     )
     group.addoption("--faithful", action="store_true", help="production's settings instead of quick ones")
+    group.addoption("--inject-serialization-failures", metavar="PERCENT", help="COMMITs that fail with 40001")
 
 
 def options_of(config: pytest.Config) -> prepare.Options:
@@ -63,6 +64,7 @@ def options_of(config: pytest.Config) -> prepare.Options:
         registry=config.getoption("--registry"),
         database="cockroachdb" if config.getoption("--require-cockroachdb") else None,
         faithful=config.getoption("--faithful") or None,
+        failures=config.getoption("--inject-serialization-failures"),
     )
 
 

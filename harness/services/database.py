@@ -14,17 +14,20 @@ PORT = 26257
 URL = f"cockroachdb://airflow@{NAME}:{PORT}/airflow?sslmode=disable"
 ASYNC_URL = f"cockroachdb+asyncpg://airflow@{NAME}:{PORT}/airflow?ssl=disable"
 
+FAILURES_SETTING = "itest.commit_failures"
+"""The stand-in's setting for percent of writing COMMITs that fail with 40001 (its README.md)."""
 
 TEMPLATE = "database-template"
 """Image key of the stand-in with Airflow's schema in it, made once for an Airflow image (`harness.template`)."""
 
 
-def database(kind: DatabaseKind) -> Service:
+def database(kind: DatabaseKind, failures: float = 0) -> Service:
     """The database service as a stack starts it; `kind` also decides which image its key stands for.
 
     The stand-in has Airflow's schema already (`is_migrated`); on CockroachDB a stack migrates at its start.
+    `failures` is how many percent of writing COMMITs the stand-in lets fail with SQLSTATE 40001.
     """
-    return _cockroachdb() if kind == "cockroachdb" else stand_in(TEMPLATE)
+    return _cockroachdb() if kind == "cockroachdb" else stand_in(TEMPLATE, failures)
 
 
 def is_migrated(kind: DatabaseKind) -> bool:
@@ -55,12 +58,13 @@ def _cockroachdb() -> Service:
     )
 
 
-def stand_in(image: str = "database") -> Service:
-    """The stand-in from one of its two images: empty, or `TEMPLATE`."""
+def stand_in(image: str = "database", failures: float = 0) -> Service:
+    """The stand-in from one of its two images: empty, or `TEMPLATE`. `failures` as for `database`."""
     ask = f"psql -h 127.0.0.1 -p {PORT} -U airflow -d airflow -Atqc 'SELECT 1'"
     return Service(
         name=NAME,
         image=image,
+        command=("postgres", "-c", f"{FAILURES_SETTING}={failures:g}") if failures else (),
         memory=1024,
         healthcheck=Healthcheck(("sh", "-c", ask), "database system is ready to accept connections"),
         forwarded_ports=(PORT,),
