@@ -119,7 +119,9 @@ def decide(options: Options) -> Prepared:
     reachable = registry.reachable(client, DEBIAN, options.registry, CACHE / "registry.json")
     kind = _database(options.database, reachable)
     if options.failures and kind == "cockroachdb":
-        raise OptionError("a rate of serialization failures can only be set on the stand-in: ITEST_DATABASE=stand-in")
+        raise OptionError(
+            "a rate of serialization failures can only be set on the stand-in: ITEST_DATABASE=stand-in"
+        )
     topology = build(options.topology, kind, options.faithful, options.failures)
     recipes = images.plan(topology.images(), registry=reachable, database=kind, given=options.given)
     return Prepared(options, topology, kind, reachable, recipes)

@@ -8,8 +8,10 @@ CREATE FUNCTION crdb.version() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT 'CockroachDB CCL v26.2.2 (stand-in: PostgreSQL ' || current_setting('server_version') || ')'
 $$;
 
--- JSON is another name of JSONB.
+-- JSON is another name of JSONB. In casts; the types of columns are changed by the module.
 CREATE DOMAIN crdb.json AS pg_catalog.jsonb;
+CREATE DOMAIN crdb.string AS pg_catalog.text;
+CREATE DOMAIN crdb.bytes AS pg_catalog.bytea;
 CREATE FUNCTION crdb.json_extract_path(document pg_catalog.jsonb, VARIADIC path text[])
     RETURNS pg_catalog.jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT pg_catalog.jsonb_extract_path(document, VARIADIC path)
