@@ -31,7 +31,6 @@ class Database:
         self.role = role
         self.url: URL = make_url(url)
         self.read_only = read_only
-        self._columns: dict[str, dict[str, bool]] = {}
         try:
             self._connection = psycopg2.connect(
                 host=self.url.host,
@@ -80,15 +79,13 @@ class Database:
 
     def columns(self, table: str) -> dict[str, bool]:
         """Columns that can be written, in a fixed order, and whether each holds JSON."""
-        if table not in self._columns:
-            found = self.query(
-                "SELECT column_name, udt_name FROM information_schema.columns"
-                " WHERE table_schema = 'public' AND table_name = %s AND is_generated = 'NEVER'"
-                " ORDER BY column_name",
-                [table],
-            )
-            self._columns[table] = {name: "json" in udt for name, udt in found}
-        return self._columns[table]
+        found = self.query(
+            "SELECT column_name, udt_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND table_name = %s AND is_generated = 'NEVER'"
+            " ORDER BY column_name",
+            [table],
+        )
+        return {name: "json" in udt for name, udt in found}
 
     def revisions(self) -> dict[str, str]:
         """Each Alembic version table and the revision in it."""

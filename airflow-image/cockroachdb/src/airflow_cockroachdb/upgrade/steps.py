@@ -16,6 +16,9 @@ from airflow_cockroachdb.upgrade.state import Copied, State
 VERSION_TABLES = "alembic_version"
 """Prefix of the tables that hold a schema's version: compared, never copied."""
 
+MIGRATIONS = {VERSION_TABLES: ("db", "migrate"), "alembic_version_fab": ("fab-db", "migrate")}
+"""Version table to the command that migrates what it versions. A whole ``db migrate`` includes the others."""
+
 NOT_AIRFLOWS = frozenset({"airflow_cockroachdb_lock", "celery_taskmeta", "celery_tasksetmeta"})
 """Locks and results of tasks long over: they stay behind."""
 
@@ -71,11 +74,12 @@ class Upgrade:
     # ---- schemas
 
     def _old_schema(self) -> None:
-        revisions = self.source.revisions()
-        if not self.scratch.revisions():
-            if self.scratch.tables():
-                raise UpgradeError(f"the scratch database has tables already: {self.scratch.name}")
-            self._airflow(self.scratch, "old-schema", "--to-revision", revisions[VERSION_TABLES])
+        revisions, begun = self.source.revisions(), self.scratch.revisions()
+        if self.scratch.tables() and not begun:
+            raise UpgradeError(f"the scratch database has tables already: {self.scratch.name}")
+        for table, command in MIGRATIONS.items():
+            if table in revisions and begun.get(table) != revisions[table]:
+                self._airflow(self.scratch, "old-schema", *command, "--to-revision", revisions[table])
         made = self.scratch.revisions()
         different = sorted(name for name in revisions if made.get(name) != revisions[name])
         if different:
@@ -85,7 +89,7 @@ class Upgrade:
             )
 
     def _migrate(self) -> None:
-        self._airflow(self.scratch, "migrate")
+        self._airflow(self.scratch, "migrate", *MIGRATIONS[VERSION_TABLES])
         aside = (name for name in self.scratch.tables() if name.startswith("_airflow_moved"))
         moved = [name for name in aside if self.scratch.count(name)]
         if moved:
@@ -96,7 +100,7 @@ class Upgrade:
     def _new_schema(self) -> None:
         if self.target.tables() and not self.target.revisions():
             raise UpgradeError(f"the target has tables that are not Airflow's: {self.target.name}")
-        self._airflow(self.target, "new-schema")
+        self._airflow(self.target, "new-schema", *MIGRATIONS[VERSION_TABLES])
         made, migrated = self.target.revisions(), self.scratch.revisions()
         if {k: v for k, v in made.items() if k in migrated} != migrated:
             raise UpgradeError(
@@ -107,15 +111,15 @@ class Upgrade:
             self.target.empty(table)  # what a new installation comes with
 
     def _airflow(self, database: Database, log: str, *arguments: str) -> None:
-        """Run ``airflow db migrate`` on a database. Raises `UpgradeError` with the end of what it wrote."""
+        """Run a command of Airflow's on a database. Raises `UpgradeError` with the end of what it wrote."""
         path = self.folder / f"{log}.log"
         environment = dict(os.environ)
         environment.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC", None)
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = database.url.render_as_string(
             hide_password=False
         )
-        with path.open("w") as out:
-            command = ["airflow", "db", "migrate", *arguments]
+        command = ["airflow", *arguments]
+        with path.open("a") as out:
             ran = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
         if ran.returncode != 0:
             tail = "\n".join(path.read_text().splitlines()[-TAIL:])
@@ -164,14 +168,14 @@ class Upgrade:
         self.state.left[table] = rows
 
     def _copy(self, origin: Database, copy: Database, table: str) -> Copied:
-        columns = list(origin.columns(table))
-        if missing := set(columns) - set(copy.columns(table)):
+        columns, taken = origin.columns(table), copy.columns(table)
+        if missing := columns.keys() - taken.keys():
             raise UpgradeError(f"{table} of the {copy.role} lacks the columns {', '.join(sorted(missing))}")
         # JSON may be kept as JSONB or as text: it is read as JSON on both sides if it is JSON on one.
-        as_json = {c: origin.columns(table)[c] or copy.columns(table)[c] for c in columns}
+        as_json = {column: is_json or taken[column] for column, is_json in columns.items()}
         copy.empty(table)  # of what a killed process left
         read = Reading(origin.rows(table, columns), list(as_json.values()))
-        copy.insert(table, columns, read, self.progress.advance)
+        copy.insert(table, list(columns), read, self.progress.advance)
         written = copy.fingerprint(table, as_json)
         if written != read.fingerprint:
             raise UpgradeError(
