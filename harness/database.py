@@ -35,7 +35,7 @@ class Database:
                 self._drop()
                 return self._connected().execute(query, parameters).fetchall()
 
-    def run(self, statement: sql.Composed) -> None:
+    def run(self, statement: LiteralString | sql.Composed) -> None:
         """Run one statement that returns nothing, outside of any transaction. Raises `psycopg.Error`."""
         with self._lock:
             self._connected().execute(statement)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 from harness import builder, engine, images, registry, template
 from harness.catalog import TOPOLOGIES, build
 from harness.images import COCKROACHDB, DATABASE_KINDS, DEBIAN, DatabaseKind, Recipe
 from harness.paths import CACHE
+from harness.services.database import FAILURES_SETTING, RECORD_SQL
 from harness.topology import Topology
 
 
@@ -21,7 +23,8 @@ class OptionError(ValueError):
 class Options:
     """What the user asked for. `database` is ``auto``, ``cockroachdb`` or ``stand-in``; `registry` is ``auto``,
     ``always`` or ``never``; `given` maps image keys to references used as they are; `faithful` asks for production's
-    values instead of quick ones; `failures` is how many percent of COMMITs the stand-in lets fail with 40001."""
+    values instead of quick ones. Of the stand-in: `failures` is how many percent of COMMITs it lets fail with 40001,
+    and with `record_sql` it keeps what it is sent (`harness.recording`). `binary` is the user's `cockroach`."""
 
     topology: str = "default"
     registry: registry.Mode = "auto"
@@ -29,15 +32,24 @@ class Options:
     given: dict[str, str] = field(default_factory=dict)
     faithful: bool = False
     failures: float = 0
+    record_sql: bool = False
+    binary: str = ""
+
+    @property
+    def stand_in_settings(self) -> dict[str, str]:
+        """What is asked of the stand-in, as its settings."""
+        failing = {FAILURES_SETTING: f"{self.failures:g}"} if self.failures else {}
+        return failing | (RECORD_SQL if self.record_sql else {})
 
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
-        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``, ``AIRFLOW_IMAGE`` and
-        ``ITEST_INJECT_SERIALIZATION_FAILURES``.
+        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``, ``AIRFLOW_IMAGE``,
+        ``COCKROACH_IMAGE``, ``COCKROACH_BINARY``, ``ITEST_INJECT_SERIALIZATION_FAILURES`` and ``ITEST_RECORD_SQL``.
 
         `overrides` that are not None win; `failures` is text such as ``5%``. Raises `OptionError`.
         """
-        given = {"airflow": os.environ["AIRFLOW_IMAGE"]} if os.environ.get("AIRFLOW_IMAGE") else {}
+        named = {"airflow": "AIRFLOW_IMAGE", "database": "COCKROACH_IMAGE"}
+        given = {key: os.environ[name] for key, name in named.items() if os.environ.get(name)}
         values: dict[str, object] = {
             "topology": os.environ.get("ITEST_TOPOLOGY") or "default",
             "registry": os.environ.get("ITEST_REGISTRY") or "auto",
@@ -45,11 +57,15 @@ class Options:
             "given": given,
             "faithful": os.environ.get("ITEST_FAITHFUL", "") not in ("", "0"),
             "failures": os.environ.get("ITEST_INJECT_SERIALIZATION_FAILURES") or "0",
+            "binary": os.environ.get("COCKROACH_BINARY") or "",
+            "record_sql": os.environ.get("ITEST_RECORD_SQL", "") not in ("", "0"),
         }
         values.update({k: v for k, v in overrides.items() if v is not None})
         _check("topology", values["topology"], TOPOLOGIES)
         _check("registry", values["registry"], registry.MODES)
         _check("database", values["database"], ("auto", *DATABASE_KINDS))
+        if values["binary"] and "database" in given:
+            raise OptionError("COCKROACH_IMAGE and COCKROACH_BINARY are both set; unset one")
         values["failures"] = percent(str(values["failures"]))
         return cls(**values)  # type: ignore[arg-type]
 
@@ -60,7 +76,7 @@ def percent(text: str) -> float:
         value = float(text.removesuffix("%"))
     except ValueError:
         value = -1
-    if not 0 <= value <= 100:
+    if not 0 <= value <= 100:  # also what is not a number
         raise OptionError(f"the rate of serialization failures is {text!r}; it can be 0% to 100%")
     return value
 
@@ -117,13 +133,19 @@ def decide(options: Options) -> Prepared:
     """Decide what would run, without building or pulling anything. Raises `OptionError` and `EngineError`."""
     client = engine.client()
     reachable = registry.reachable(client, DEBIAN, options.registry, CACHE / "registry.json")
-    kind = _database(options.database, reachable)
-    if options.failures and kind == "cockroachdb":
+    kind = _database(options, reachable)
+    if options.stand_in_settings and kind == "cockroachdb":
         raise OptionError(
-            "a rate of serialization failures can only be set on the stand-in: ITEST_DATABASE=stand-in"
+            "only the stand-in can fail at a rate and record statements: ITEST_DATABASE=stand-in"
         )
-    topology = build(options.topology, kind, options.faithful, options.failures)
-    recipes = images.plan(topology.images(), registry=reachable, database=kind, given=options.given)
+    topology = build(options.topology, kind, options.faithful, options.stand_in_settings)
+    recipes = images.plan(
+        topology.images(),
+        registry=reachable,
+        database=kind,
+        given=_given(options, kind),
+        binary=_staged(options, kind),
+    )
     return Prepared(options, topology, kind, reachable, recipes)
 
 
@@ -133,22 +155,36 @@ def with_images(prepared: Prepared, keys: tuple[str, ...], airflow: str = images
         keys,
         registry=prepared.registry,
         database=prepared.database,
-        given=prepared.options.given if airflow == prepared.topology.airflow else {},
+        given=_given(prepared.options, prepared.database) if airflow == prepared.topology.airflow else {},
         airflow=airflow,
+        binary=_staged(prepared.options, prepared.database),
     )
     builder.obtain(recipes, keys)
     return replace(prepared, recipes=recipes)
 
 
-def _database(asked: str, reachable: bool) -> DatabaseKind:
-    present = not builder.missing({"database": Recipe("database", COCKROACHDB, "pulled")})
-    if asked == "cockroachdb" and not (present or reachable):
+def _given(options: Options, kind: DatabaseKind) -> dict[str, str]:
+    """The references that the user named; CockroachDB's image is not the stand-in's."""
+    return {key: name for key, name in options.given.items() if key != "database" or kind == "cockroachdb"}
+
+
+def _staged(options: Options, kind: DatabaseKind) -> str:
+    return (
+        images.stage_binary(Path(options.binary), CACHE) if options.binary and kind == "cockroachdb" else ""
+    )
+
+
+def _database(options: Options, reachable: bool) -> DatabaseKind:
+    named = bool(options.binary) or "database" in options.given
+    present = named or not builder.missing({"database": Recipe("database", COCKROACHDB, "pulled")})
+    if options.database == "cockroachdb" and not (present or reachable):
         raise OptionError(
             f"CockroachDB is required, but {COCKROACHDB} is not on this engine and no registry answers.\n"
-            "Load the image with `docker load`, or make a registry reachable."
+            "Load the image with `docker load`, name another with COCKROACH_IMAGE, point COCKROACH_BINARY at a "
+            "cockroach program, or make a registry reachable."
         )
-    if asked != "auto":
-        return cast(DatabaseKind, asked)
+    if options.database != "auto":
+        return cast(DatabaseKind, options.database)
     return "cockroachdb" if present or reachable else "stand-in"
 
 

@@ -20,17 +20,20 @@ TESTS = ROOT / "airflow-image" / "cockroachdb" / "tests"
 def network(docker: Docker, prepared: Prepared) -> str:
     """A network on which an empty database answers under its usual name."""
     network = docker.network()
-    service = database.database(prepared.database)
-    environment = (f"--env={name}={value}" for name, value in service.environment.items())
-    options = (f"--network={network}", f"--network-alias={service.name}", *environment)
-    name = docker.start(service.name, prepared.references["database"], *service.command, options=options)
-    ask = service.healthcheck.command if service.healthcheck else ("true",)
-    eventually(
-        lambda: docker("exec", name, *ask, check=False).returncode == 0,
-        what=f"{prepared.database_name} to answer",
-        timeout=120,
-        describe=lambda: docker("logs", "--tail", "20", name, check=False).stderr,
-    )
+    image = prepared.references["database"]
+    for service in database.database(prepared.database):
+        options = (f"--network={network}", f"--network-alias={service.name}")
+        if service.one_shot:
+            docker.run(image, *service.command, options=options)
+            continue
+        name = docker.start(service.name, image, *service.command, options=options)
+        ask = service.healthcheck.command if service.healthcheck else ("true",)
+        eventually(
+            lambda name=name, ask=ask: docker("exec", name, *ask, check=False).returncode == 0,
+            what=f"{prepared.database_name} to answer",
+            timeout=120,
+            describe=lambda name=name: docker("logs", "--tail", "20", name, check=False).stderr,
+        )
     return network
 
 

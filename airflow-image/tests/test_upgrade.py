@@ -72,7 +72,7 @@ class Databases:
     def airflow(self, name: str, image: str) -> str:
         """Start a whole Airflow with the DAG `waits`."""
         container = self.create(name, image, "standalone", environment=AIRFLOW)
-        self.docker("cp", f"{FILES}/waits.py", f"{container}:/opt/airflow/content/waits.py")
+        self.docker("cp", f"{FILES}/dags", f"{container}:/opt/airflow/content/")
         self.docker("cp", f"{FILES}/.", f"{container}:/tmp/files")
         self.docker("start", container)
         return container

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -203,7 +203,7 @@ class Reading:
 
     rows: Iterator[tuple[Any, ...]]
     as_json: list[bool]
-    fingerprint: Fingerprint = Fingerprint()
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         for row in self.rows:
