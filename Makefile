@@ -51,6 +51,9 @@ images: ## build or pull every image
 image-test: ## tests of the image, and of content and CockroachDB support inside it
 	$(ITEST) image-test
 
+sql-audit: ## which statements of migrations and tests are risky on CockroachDB; fails on new ones
+	$(ITEST) sql-audit
+
 up: ## a mirror to look at, which tests then attach to (CONTENT_REV=..., AIRFLOW_IMAGE=...)
 	$(ITEST) up
 
@@ -71,5 +74,5 @@ compose: python ## regenerate compose/*.yaml
 doctor: ## engine, images, database, registry
 	$(ITEST) doctor
 
-.PHONY: help bootstrap itest test test-slow lint format types unit images image-test up down bench bench-compare \
+.PHONY: help bootstrap itest test test-slow lint format types unit images image-test sql-audit up down bench bench-compare \
 	compose doctor
