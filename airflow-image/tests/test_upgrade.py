@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from docker_cli import Docker
 
 from harness import prepare
@@ -30,6 +31,7 @@ PLAIN_POSTGRESQL = (
 AIRFLOW = {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.URL,
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__API_AUTH__JWT_SECRET": "0123456789abcdef" * 4,
     "CONNECTION_CHECK_MAX_COUNT": "0",
