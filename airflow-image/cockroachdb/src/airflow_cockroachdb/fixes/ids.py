@@ -33,6 +33,8 @@ def _before_inserts(module: ModuleType) -> None:
         if column not in known:
             found = FIND_DEFAULT.format(table=column.table.name, column=column.name)
             known[column] = self._execute_scalar(found, None)
+        if known[column] is None:
+            return original(self, column)
         return self._execute_scalar(f"SELECT {known[column]}", column.type)
 
     context.get_insert_default = get_insert_default
