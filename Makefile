@@ -21,7 +21,7 @@ python:
 itest: ## boot the mirror and run the integration tests on it (the main job)
 	$(ITEST) run
 
-test: lint types unit image-test syncer-containers itest ## everything but the slow tests
+test: lint types unit image-test syncer-containers sql-audit ## everything but the slow tests (the audit runs the integration tests)
 
 test-slow: python ## the tests that take minutes each
 	$(PYTEST) -s -m slow syncer/tests
@@ -63,6 +63,9 @@ images: ## build or pull every image
 image-test: ## tests of the image, and of content and CockroachDB support inside it
 	$(ITEST) image-test
 
+sql-audit: ## which statements of migrations and tests are risky on CockroachDB; fails on new ones
+	$(ITEST) sql-audit
+
 up: ## a mirror to look at, which tests then attach to (CONTENT_REV=..., AIRFLOW_IMAGE=...)
 	$(ITEST) up
 
@@ -83,5 +86,5 @@ compose: python ## regenerate compose/*.yaml
 doctor: ## engine, images, database, registry
 	$(ITEST) doctor
 
-.PHONY: help bootstrap itest test test-slow lint format types unit images image-test up down bench bench-compare \
-	compose doctor test-syncer syncer-containers bench-syncer
+.PHONY: help bootstrap itest test test-slow lint format types unit images image-test sql-audit up down bench \
+	bench-compare compose doctor test-syncer syncer-containers bench-syncer

@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
-from harness.images import AIRFLOW_VERSION, DatabaseKind
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.images import AIRFLOW_VERSION, DATABASE_KINDS, DatabaseKind
 from harness.services.airflow3 import Components, migrate
 from harness.services.clock import by_the_clock, clock, pod_by_the_clock
-from harness.services.database import database, is_migrated
+from harness.services.database import database, is_migrated, ready
 from harness.services.gateway import gateway
 from harness.services.git import git_origin
 from harness.services.mocks import mocks
 from harness.services.redis import redis
-from harness.topology import Service, Topology
-
-WORKERS = {"default": 1, "two-workers": 2, "strict": 1}
-"""Name of each topology to how many Celery workers it has; all have production's shape of Airflow 3."""
-
-GATED = frozenset({"strict"})
-"""Topologies whose pods publish a revision only if its DAGs can be imported (`syncer/README.md`, the gate)."""
-
-TOPOLOGIES = tuple(WORKERS)
+from harness.topology import Topology, TopologyError
 
 
-def build(name: str, kind: DatabaseKind, faithful: bool = False, virtual_clock: bool = False) -> Topology:
-    """The topology `name` on that kind of database; raises `KeyError`.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What topologies differ in: Celery workers, and nodes of CockroachDB (three need the real one).
 
-    `faithful` leaves out every setting that departs from production for speed (`services.speed`). With a
-    `virtual_clock`, all but what never looks at the time lives by `services.clock`.
+    In a `gated` one, pods publish a revision only if its DAGs can be imported (`syncer/README.md`, the gate).
     """
+
+    workers: int = 1
+    nodes: int = 1
+    gated: bool = False
+
+
+SHAPES = {
+    "default": Shape(),
+    "two-workers": Shape(workers=2),
+    "strict": Shape(gated=True),
+    "cockroach3": Shape(nodes=3),
+}
+"""All have production's shape of Airflow 3."""
+
+TOPOLOGIES = tuple(SHAPES)
+
+BUILDABLE: tuple[tuple[str, DatabaseKind], ...] = tuple(
+    (name, kind)
+    for name, shape in SHAPES.items()
+    for kind in DATABASE_KINDS
+    if kind == "cockroachdb" or shape.nodes == 1
+)
+"""Each topology with each database that it can be built on."""
+
+
+def build(
+    name: str,
+    kind: DatabaseKind,
+    faithful: bool = False,
+    settings: Mapping[str, str] | None = None,
+    virtual_clock: bool = False,
+) -> Topology:
+    """The topology `name` on that kind of database; raises `KeyError`, and `TopologyError` for one it cannot have.
+
+    `faithful` leaves out every setting that departs from production for speed (`services.speed`).
+    `settings` are the stand-in's (`services.database`). With a `virtual_clock`, all but what never looks at the time
+    lives by `services.clock`.
+    """
+    shape = SHAPES[name]
+    if (name, kind) not in BUILDABLE:
+        raise TopologyError(f"topology {name} needs CockroachDB itself: --require-cockroachdb")
     migrated = is_migrated(kind)
     sandbox, mocked = mocks()
-    timed: tuple[Service, ...] = (database(kind), mocked, *(() if migrated else migrate()))
-    pods = Components(migrated, faithful, name in GATED).pods(WORKERS[name])
+    timed = (
+        *database(kind, settings, shape.nodes),
+        mocked,
+        *(() if migrated else migrate(ready(kind))),
+    )
+    pods = Components(migrated, faithful, shape.gated).pods(shape.workers)
     if virtual_clock:
         timed = (clock(), *(by_the_clock(service) for service in timed))
         pods = tuple(pod_by_the_clock(pod) for pod in pods)

@@ -17,14 +17,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness import compose_stack, doctor, engine, prepare, records, registry, warm
-from harness.catalog import TOPOLOGIES, build
+from harness import (
+    audit,
+    compose_stack,
+    doctor,
+    engine,
+    migrations,
+    prepare,
+    records,
+    registry,
+    statement_log,
+    warm,
+)
+from harness.catalog import BUILDABLE, TOPOLOGIES, build
 from harness.compose import render
 from harness.compose_stack import ComposeError
 from harness.content import ContentError
 from harness.engine import EngineError
 from harness.environment import ContentSource, Environment, at_revision, working_tree
-from harness.images import DATABASE_KINDS, ImageError
+from harness.images import ImageError
 from harness.paths import LAST, ROOT, STATE
 from harness.prepare import OptionError, Options, Prepared
 from harness.profile import Profile
@@ -32,6 +43,7 @@ from harness.reset import ResetError
 from harness.runtime.base import StartError
 from harness.runtime.sweep import stacks, sweep_stale
 from harness.services.airflow3 import API_PORT
+from harness.topology import TopologyError
 from harness.waits import WaitTimeout
 from harness.warm import WarmError
 
@@ -45,6 +57,7 @@ EXPECTED = (
     WaitTimeout,
     WarmError,
     ResetError,
+    TopologyError,
 )
 """Errors whose message is all that the user needs."""
 
@@ -95,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     common.add_argument("--faithful", action="store_true", help="production's settings instead of quick ones")
     common.add_argument("--clock", action="store_true", help="a virtual clock, which can be moved forward")
+    common.add_argument(
+        "--inject-serialization-failures",
+        dest="failures",
+        metavar="PERCENT",
+        help="let so many COMMITs fail with SQLSTATE 40001, such as 5%% (stand-in only)",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", parents=[common], help="run the integration tests")
@@ -160,6 +179,17 @@ def _parser() -> argparse.ArgumentParser:
     image_test.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     image_test.set_defaults(run=_image_test)
 
+    sql_audit = commands.add_parser(
+        "sql-audit",
+        parents=[common],
+        help="which statements of migrations and tests are risky on CockroachDB",
+    )
+    sql_audit.add_argument("--update", action="store_true", help="add new ones to the list, for review")
+    sql_audit.add_argument("--again", action="store_true", help="judge what the last audit recorded")
+    sql_audit.add_argument("-n", dest="workers", type=int, default=DEFAULT_WORKERS, help="tests at a time")
+    sql_audit.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    sql_audit.set_defaults(run=_sql_audit, fresh=True, slow=False)
+
     examine = commands.add_parser("doctor", parents=[common], help="what this machine has")
     examine.add_argument("--json", action="store_true", help="for scripts")
     examine.set_defaults(run=_doctor)
@@ -177,6 +207,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         database="cockroachdb" if arguments.require_cockroachdb else None,
         faithful=arguments.faithful or None,
         clock=arguments.clock or None,
+        failures=arguments.failures,
     )
 
 
@@ -190,6 +221,28 @@ def _run(arguments: argparse.Namespace) -> int:
     extra += ["--fresh"] if arguments.fresh else []
     marked = "slow" if arguments.slow else "not slow"
     return _pytest(arguments, "tests/itest", marked, LAST / "junit.xml", extra)
+
+
+def _sql_audit(arguments: argparse.Namespace) -> int:
+    if not arguments.again:
+        os.environ["ITEST_RECORD_SQL"] = "1"
+        if failed := _run(arguments):
+            return failed
+        statement_log.save(migrations.statements(prepare.decide(_options(arguments))), LAST, "migrations")
+    statements = statement_log.load(LAST)
+    found = audit.find(statements)
+    if arguments.update:
+        audit.update(found, audit.reviewed())
+    new = audit.unreviewed(found, audit.reviewed())
+    print(
+        f"sql-audit: {len(statements)} classes of statements, {len(found)} risky ones, {len(new)} not reviewed"
+    )
+    for finding in new:
+        rule = audit.rule(finding.rule)
+        print(f"\n{finding}\n  {rule.reason} ({audit.PAGES}{rule.page})\n  {found[finding][:300]}")
+    if new:
+        print(f"\nReview them in {audit.BASELINE.relative_to(ROOT)} (--update adds them there).")
+    return 1 if new else 0
 
 
 def _image_test(arguments: argparse.Namespace) -> int:
@@ -212,6 +265,7 @@ def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path
         *(["--require-cockroachdb"] if arguments.require_cockroachdb else []),
         *(["--faithful"] if options.faithful else []),
         *(["--clock"] if options.clock else []),
+        *([f"--inject-serialization-failures={options.failures:g}"] if options.failures else []),
         *extra,
         *arguments.pytest,
     ]
@@ -383,8 +437,4 @@ def _compose(arguments: argparse.Namespace) -> int:
 
 
 def _compose_files() -> dict[Path, str]:
-    return {
-        compose_stack.file_of(name, kind): render(build(name, kind), kind)
-        for name in TOPOLOGIES
-        for kind in DATABASE_KINDS
-    }
+    return {compose_stack.file_of(name, kind): render(build(name, kind), kind) for name, kind in BUILDABLE}

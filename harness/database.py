@@ -35,6 +35,11 @@ class Database:
                 self._drop()
                 return self._connected().execute(query, parameters).fetchall()
 
+    def run(self, statement: LiteralString | sql.Composed) -> None:
+        """Run one statement that returns nothing, outside of any transaction. Raises `psycopg.Error`."""
+        with self._lock:
+            self._connected().execute(statement)
+
     def transaction(self, statements: Sequence[sql.Composable]) -> None:
         """Run `statements` in one transaction; nothing of them stays when one fails. Raises `psycopg.Error`."""
         with self._lock, self._connected().transaction():

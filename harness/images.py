@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -113,6 +114,29 @@ def _sources(airflow: str) -> dict[str, Source]:
     }
 
 
+def stage_binary(binary: Path, folder: Path) -> str:
+    """Copy a `cockroach` binary to where an image can be built around it; that folder, relative to the project.
+
+    Raises `ImageError` when it is no program.
+    """
+    if not (binary.is_file() and os.access(binary, os.X_OK)):
+        raise ImageError(f"COCKROACH_BINARY={binary} is no executable file")
+    digest = hashlib.sha256(binary.read_bytes()).hexdigest()[:12]
+    staged = folder / f"cockroach-{digest}" / "cockroach"
+    if not staged.exists():
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        partial = staged.with_suffix(".new")
+        shutil.copyfile(binary, partial)
+        partial.chmod(0o755)
+        partial.replace(staged)
+    return str(staged.parent.relative_to(ROOT))
+
+
+def _around_binary(staged: str) -> Source:
+    folder = "harness/containers/cockroachdb"
+    return Source(f"{folder}/Dockerfile", staged, (folder, staged))
+
+
 def content_hash(paths: tuple[str, ...], *salt: str, root: Path = ROOT) -> str:
     """Twelve hex digits over the names, modes and bytes of the files below `paths`, and over `salt`.
 
@@ -140,13 +164,17 @@ def plan(
     database: DatabaseKind,
     given: dict[str, str] | None = None,
     airflow: str = AIRFLOW_VERSION,
+    binary: str = "",
 ) -> dict[str, Recipe]:
     """Recipes for `keys` and all images below them. Pure, but for reading the files that are hashed.
 
     With `registry`, the bases are pulled; without, they are built offline. `given` maps keys to references
-    that are used as they are.
+    that are used as they are. `binary` is where `stage_binary` has put the user's `cockroach`.
     """
-    planner = _Planner(_sources(airflow), registry, database, given or {}, airflow)
+    sources = _sources(airflow)
+    if binary and database == "cockroachdb":
+        sources["database"] = _around_binary(binary)
+    planner = _Planner(sources, registry, database, given or {}, airflow, bool(binary))
     for key in keys:
         planner.add(key)
     return planner.recipes
@@ -159,6 +187,7 @@ class _Planner:
     database: DatabaseKind
     given: dict[str, str]
     airflow: str
+    has_binary: bool = False
     recipes: dict[str, Recipe] = field(default_factory=dict)
 
     def add(self, key: str) -> Recipe:
@@ -169,7 +198,7 @@ class _Planner:
 
     def _pulled(self, key: str) -> str | None:
         if key == "database" and self.database == "cockroachdb":
-            return COCKROACHDB
+            return None if self.has_binary else COCKROACHDB
         if not self.registry:
             return None
         return {"debian": DEBIAN, "airflow-base": f"apache/airflow:{self.airflow}-python3.11"}.get(key)

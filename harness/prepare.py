@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 from harness import builder, engine, images, registry, template
 from harness.catalog import TOPOLOGIES, build
 from harness.images import COCKROACHDB, DATABASE_KINDS, DEBIAN, DatabaseKind, Recipe
 from harness.paths import CACHE
+from harness.services.database import FAILURES_SETTING, RECORD_SQL
 from harness.topology import Topology
 
 
@@ -21,23 +23,35 @@ class OptionError(ValueError):
 class Options:
     """What the user asked for. `database` is ``auto``, ``cockroachdb`` or ``stand-in``; `registry` is ``auto``,
     ``always`` or ``never``; `given` maps image keys to references used as they are; `faithful` asks for production's
-    values instead of quick ones."""
+    values instead of quick ones. Of the stand-in: `failures` is how many percent of COMMITs it lets fail with 40001,
+    and with `record_sql` it keeps what it is sent (`harness.statement_log`). `binary` is the user's `cockroach`."""
 
     topology: str = "default"
     registry: registry.Mode = "auto"
     database: str = "auto"
     given: dict[str, str] = field(default_factory=dict)
     faithful: bool = False
+    failures: float = 0
+    record_sql: bool = False
+    binary: str = ""
     clock: bool = False
     """Whether the mirror lives by a virtual clock, which can be moved forward."""
 
+    @property
+    def stand_in_settings(self) -> dict[str, str]:
+        """What is asked of the stand-in, as its settings."""
+        failing = {FAILURES_SETTING: f"{self.failures:g}"} if self.failures else {}
+        return failing | (RECORD_SQL if self.record_sql else {})
+
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
-        """Read ``ITEST_{TOPOLOGY,REGISTRY,DATABASE,FAITHFUL,CLOCK}`` and ``AIRFLOW_IMAGE``.
+        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``, ``AIRFLOW_IMAGE``,
+        ``COCKROACH_IMAGE``, ``COCKROACH_BINARY``, ``ITEST_INJECT_SERIALIZATION_FAILURES`` and ``ITEST_RECORD_SQL``.
 
-        `overrides` that are not None win. Raises `OptionError`.
+        `overrides` that are not None win; `failures` is text such as ``5%``. Raises `OptionError`.
         """
-        given = {"airflow": os.environ["AIRFLOW_IMAGE"]} if os.environ.get("AIRFLOW_IMAGE") else {}
+        named = {"airflow": "AIRFLOW_IMAGE", "database": "COCKROACH_IMAGE"}
+        given = {key: os.environ[name] for key, name in named.items() if os.environ.get(name)}
         values: dict[str, object] = {
             "topology": os.environ.get("ITEST_TOPOLOGY") or "default",
             "registry": os.environ.get("ITEST_REGISTRY") or "auto",
@@ -45,12 +59,29 @@ class Options:
             "given": given,
             "faithful": os.environ.get("ITEST_FAITHFUL", "") not in ("", "0"),
             "clock": os.environ.get("ITEST_CLOCK", "") not in ("", "0"),
+            "failures": os.environ.get("ITEST_INJECT_SERIALIZATION_FAILURES") or "0",
+            "binary": os.environ.get("COCKROACH_BINARY") or "",
+            "record_sql": os.environ.get("ITEST_RECORD_SQL", "") not in ("", "0"),
         }
         values.update({k: v for k, v in overrides.items() if v is not None})
         _check("topology", values["topology"], TOPOLOGIES)
         _check("registry", values["registry"], registry.MODES)
         _check("database", values["database"], ("auto", *DATABASE_KINDS))
+        if values["binary"] and "database" in given:
+            raise OptionError("COCKROACH_IMAGE and COCKROACH_BINARY are both set; unset one")
+        values["failures"] = percent(str(values["failures"]))
         return cls(**values)  # type: ignore[arg-type]
+
+
+def percent(text: str) -> float:
+    """``5%`` or ``5`` as 5.0; raises `OptionError` outside 0 to 100."""
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 100:  # also what is not a number
+        raise OptionError(f"the rate of serialization failures is {text!r}; it can be 0% to 100%")
+    return value
 
 
 def _check(option: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -87,10 +118,11 @@ class Prepared:
 
     def facts(self) -> dict[str, str]:
         """What a result was obtained on; every report carries it."""
+        injected = f", {self.options.failures:g} % of COMMITs fail" if self.options.failures else ""
         return {
             "airflow": self.topology.airflow,
             "topology": self.topology.name,
-            "database": self.database_name,
+            "database": self.database_name + injected,
             "base_image": self.base_image,
             "clock": "virtual" if self.options.clock else "real",
             "settings": "production's (--faithful)" if self.options.faithful else "quick (services/speed.py)",
@@ -105,14 +137,26 @@ def decide(options: Options) -> Prepared:
     """Decide what would run, without building or pulling anything. Raises `OptionError` and `EngineError`."""
     client = engine.client()
     reachable = registry.reachable(client, DEBIAN, options.registry, CACHE / "registry.json")
-    kind = _database(options.database, reachable)
+    kind = _database(options, reachable)
+    if options.stand_in_settings and kind == "cockroachdb":
+        raise OptionError(
+            "only the stand-in can fail at a rate and record statements: ITEST_DATABASE=stand-in"
+        )
     if options.clock and kind == "cockroachdb":
         raise OptionError(
             "the virtual clock needs the stand-in database (ITEST_DATABASE=stand-in): CockroachDB reads its clock "
             "without the C library, where nothing can move it"
         )
-    topology = build(options.topology, kind, options.faithful, options.clock)
-    recipes = images.plan(topology.images(), registry=reachable, database=kind, given=options.given)
+    topology = build(
+        options.topology, kind, options.faithful, options.stand_in_settings, virtual_clock=options.clock
+    )
+    recipes = images.plan(
+        topology.images(),
+        registry=reachable,
+        database=kind,
+        given=_given(options, kind),
+        binary=_staged(options, kind),
+    )
     return Prepared(options, topology, kind, reachable, recipes)
 
 
@@ -131,22 +175,36 @@ def with_images(prepared: Prepared, keys: tuple[str, ...], airflow: str = images
         keys,
         registry=prepared.registry,
         database=prepared.database,
-        given=prepared.options.given if airflow == prepared.topology.airflow else {},
+        given=_given(prepared.options, prepared.database) if airflow == prepared.topology.airflow else {},
         airflow=airflow,
+        binary=_staged(prepared.options, prepared.database),
     )
     builder.obtain(recipes, keys)
     return replace(prepared, recipes=recipes)
 
 
-def _database(asked: str, reachable: bool) -> DatabaseKind:
-    present = not builder.missing({"database": Recipe("database", COCKROACHDB, "pulled")})
-    if asked == "cockroachdb" and not (present or reachable):
+def _given(options: Options, kind: DatabaseKind) -> dict[str, str]:
+    """The references that the user named; CockroachDB's image is not the stand-in's."""
+    return {key: name for key, name in options.given.items() if key != "database" or kind == "cockroachdb"}
+
+
+def _staged(options: Options, kind: DatabaseKind) -> str:
+    return (
+        images.stage_binary(Path(options.binary), CACHE) if options.binary and kind == "cockroachdb" else ""
+    )
+
+
+def _database(options: Options, reachable: bool) -> DatabaseKind:
+    named = bool(options.binary) or "database" in options.given
+    present = named or not builder.missing({"database": Recipe("database", COCKROACHDB, "pulled")})
+    if options.database == "cockroachdb" and not (present or reachable):
         raise OptionError(
             f"CockroachDB is required, but {COCKROACHDB} is not on this engine and no registry answers.\n"
-            "Load the image with `docker load`, or make a registry reachable."
+            "Load the image with `docker load`, name another with COCKROACH_IMAGE, point COCKROACH_BINARY at a "
+            "cockroach program, or make a registry reachable."
         )
-    if asked != "auto":
-        return cast(DatabaseKind, asked)
+    if options.database != "auto":
+        return cast(DatabaseKind, options.database)
     return "cockroachdb" if present or reachable else "stand-in"
 
 

@@ -55,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--faithful", action="store_true", help="production's settings instead of quick ones")
     group.addoption("--clock", action="store_true", help="a virtual clock, which can be moved forward")
+    group.addoption("--inject-serialization-failures", metavar="PERCENT", help="COMMITs that fail with 40001")
 
 
 def options_of(config: pytest.Config) -> prepare.Options:
@@ -65,6 +66,7 @@ def options_of(config: pytest.Config) -> prepare.Options:
         database="cockroachdb" if config.getoption("--require-cockroachdb") else None,
         faithful=config.getoption("--faithful") or None,
         clock=config.getoption("--clock") or None,
+        failures=config.getoption("--inject-serialization-failures"),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from harness import conflicts
 from harness.environment import Environment
 
 FILE = "report.json"
@@ -42,6 +43,8 @@ class Report:
     base_image: str
     clock: str
     settings: str
+    conflicts: str = ""
+    """How many COMMITs were made to fail, where that was asked for."""
 
 
 def save(reports: Sequence[Report], folder: Path) -> None:
@@ -74,7 +77,14 @@ def tally(env: Environment) -> Tally:
 
 def make(env: Environment, earlier: Tally) -> Report:
     """The report of `env`, with `earlier` counts from before it was reset."""
-    return Report(env.stack, tally(env) + earlier, **env.prepared.facts())
+    return Report(env.stack, tally(env) + earlier, **env.prepared.facts(), conflicts=_conflicts(env))
+
+
+def _conflicts(env: Environment) -> str:
+    if not env.prepared.options.failures:
+        return ""
+    counted = conflicts.counts(env.database)
+    return f"{counted.failed} of {counted.commits} COMMITs were made to fail on {env.stack}"
 
 
 def show(reports: Iterable[Report], console: Console) -> None:
@@ -93,8 +103,10 @@ def show(reports: Iterable[Report], console: Console) -> None:
         ("Database", {r.database for r in found}),
         ("Base image", {r.base_image for r in found}),
         ("Settings", {r.settings for r in found}),
+        ("Conflicts", {r.conflicts for r in found if r.conflicts}),
     ):
-        table.add_row(title, ", ".join(sorted(values)))
+        if values:
+            table.add_row(title, ", ".join(sorted(values)))
     console.print(table)
 
 

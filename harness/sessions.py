@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness import prepare, records, report, reset, warm
+from harness import prepare, records, report, reset, statement_log, warm
 from harness.environment import Environment
 from harness.prepare import Prepared
 from harness.progress import stderr_console
@@ -209,6 +209,8 @@ class Session:
             for stack, env in self._environments.items():
                 env.wake()
                 reports.append(report.make(env, self._earlier.get(stack, report.Tally())))
+                if self.prepared.options.record_sql:
+                    statement_log.save(statement_log.statements(env.database), self.folder, stack)
             report.save(reports, self.folder)
         finally:
             self._open.close()

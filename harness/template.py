@@ -17,7 +17,7 @@ from harness.services.airflow3 import migrate
 from harness.services.database import NAME, TEMPLATE, stand_in
 from harness.services.gateway import gateway
 from harness.settings import StackSettings, new_stack_name
-from harness.topology import Topology
+from harness.topology import After, Topology
 
 MADE_OF = "itest.template-of"
 """Label with the ids of the two images: a reference that the user gave may mean another image tomorrow."""
@@ -52,12 +52,12 @@ def _made_of(reference: str) -> str:
 
 def _make(recipe: Recipe, references: dict[str, str], parts: str) -> None:
     empty = stand_in()
-    topology = Topology("template", "", (empty, *migrate(), gateway(())), ())
+    topology = Topology("template", "", (empty, *migrate(After(NAME)), gateway(())), ())
     stack = new_stack_name()
     settings = StackSettings.generate(stack)
     runtime = DockerRuntime(stack, topology, references, settings.placeholders, Owner.this_process())
     try:
-        runtime.start((empty, *migrate()), lambda service, what: None)
+        runtime.start((empty, *migrate(After(NAME))), lambda service, what: None)
         runtime.stop(NAME)
         runtime.commit(NAME, recipe.reference, {MADE_OF: parts})
     except StartError as error:

@@ -186,8 +186,8 @@ def _beats(component: str, announced_by: str) -> Healthcheck:
     )
 
 
-def migrate() -> tuple[Service, Service]:
-    """(sandbox, one-shot): bring the metadata database to the image's schema."""
+def migrate(after: After) -> tuple[Service, Service]:
+    """(sandbox, one-shot): bring the metadata database to the image's schema, `after` it can be used."""
     return in_sandbox(
         Service(
             name="migrate",
@@ -196,7 +196,7 @@ def migrate() -> tuple[Service, Service]:
             command=("airflow", "db", "migrate"),
             # Nothing of the mocks' is there yet, and the database is known to be ready.
             environment={**environment(faithful=True), "CONNECTION_CHECK_MAX_COUNT": "0"},
-            after=(After("cockroachdb"),),
+            after=(after,),
             one_shot=True,
         )
     )

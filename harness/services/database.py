@@ -6,25 +6,47 @@ else in a topology depends on which of the two it is.
 
 from __future__ import annotations
 
-from harness.images import DatabaseKind
-from harness.topology import Healthcheck, Service
+from collections.abc import Mapping
 
-NAME = "cockroachdb"
-PORT = 26257
+from harness.images import DatabaseKind
+from harness.services import cockroach
+from harness.topology import After, Healthcheck, Service
+
+NAME = cockroach.NAME
+PORT = cockroach.PORT
 URL = f"cockroachdb://airflow@{NAME}:{PORT}/airflow?sslmode=disable"
 ASYNC_URL = f"cockroachdb+asyncpg://airflow@{NAME}:{PORT}/airflow?ssl=disable"
 
+FAILURES_SETTING = "itest.commit_failures"
+"""The stand-in's setting for percent of writing COMMITs that fail with 40001 (its README.md)."""
+
+RECORD_SQL: dict[str, str] = {
+    "shared_preload_libraries": "teeth,pg_stat_statements",
+    "pg_stat_statements.max": "10000",
+    "pg_stat_statements.track_utility": "on",
+}
+"""Settings with which the stand-in keeps every class of statement it was sent (`harness.statement_log`)."""
 
 TEMPLATE = "database-template"
 """Image key of the stand-in with Airflow's schema in it, made once for an Airflow image (`harness.template`)."""
 
 
-def database(kind: DatabaseKind) -> Service:
-    """The database service as a stack starts it; `kind` also decides which image its key stands for.
+def database(
+    kind: DatabaseKind, settings: Mapping[str, str] | None = None, nodes: int = 1
+) -> tuple[Service, ...]:
+    """The database's services as a stack starts them; `kind` also decides which image their key stands for.
 
     The stand-in has Airflow's schema already (`is_migrated`); on CockroachDB a stack migrates at its start.
+    `settings` are the stand-in's, by name, beside those in its image; `nodes` is 1 or 3, on CockroachDB.
     """
-    return _cockroachdb() if kind == "cockroachdb" else stand_in(TEMPLATE)
+    if kind == "stand-in":
+        return (stand_in(TEMPLATE, settings),)
+    return cockroach.single_node() if nodes == 1 else cockroach.three_nodes()
+
+
+def ready(kind: DatabaseKind) -> After:
+    """What has to have happened before the database can be used."""
+    return After(NAME) if kind == "stand-in" else After(cockroach.SETTINGS, "completed")
 
 
 def is_migrated(kind: DatabaseKind) -> bool:
@@ -32,35 +54,14 @@ def is_migrated(kind: DatabaseKind) -> bool:
     return kind == "stand-in"
 
 
-def _cockroachdb() -> Service:
-    """CockroachDB in memory, as its documentation's page on local testing starts it.
-
-    The image creates ``COCKROACH_DATABASE`` and ``COCKROACH_USER`` at the first start of a single node.
-    """
-    ask = f"cockroach sql --insecure --host=localhost:{PORT} --database=airflow --execute='SELECT 1'"
-    return Service(
-        name=NAME,
-        image="database",
-        command=(
-            "start-single-node",
-            "--insecure",
-            "--store=type=mem,size=0.25",
-            f"--listen-addr=:{PORT}",
-        ),
-        environment={"COCKROACH_DATABASE": "airflow", "COCKROACH_USER": "airflow"},
-        memory=2048,
-        # The image's start-up script prints this once database and user are made.
-        healthcheck=Healthcheck(("sh", "-c", ask), "CockroachDB node starting", confirm=True),
-        forwarded_ports=(PORT,),
-    )
-
-
-def stand_in(image: str = "database") -> Service:
-    """The stand-in from one of its two images: empty, or `TEMPLATE`."""
+def stand_in(image: str = "database", settings: Mapping[str, str] | None = None) -> Service:
+    """The stand-in from one of its two images: empty, or `TEMPLATE`. `settings` as for `database`."""
+    options = tuple(word for name, value in (settings or {}).items() for word in ("-c", f"{name}={value}"))
     ask = f"psql -h 127.0.0.1 -p {PORT} -U airflow -d airflow -Atqc 'SELECT 1'"
     return Service(
         name=NAME,
         image=image,
+        command=("postgres", *options) if options else (),
         memory=1024,
         healthcheck=Healthcheck(("sh", "-c", ask), "database system is ready to accept connections"),
         forwarded_ports=(PORT,),

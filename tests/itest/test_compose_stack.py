@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness import compose_stack
-from harness.catalog import TOPOLOGIES, build
+from harness.catalog import BUILDABLE, build
 from harness.compose import variables
 from harness.environment import Environment, working_tree
-from harness.images import DATABASE_KINDS, DatabaseKind
+from harness.images import DatabaseKind
 from harness.prepare import Prepared
 from harness.settings import new_stack_name
 from harness.waits import eventually
@@ -33,8 +33,7 @@ says_hello()
 """
 
 
-@pytest.mark.parametrize("kind", DATABASE_KINDS)
-@pytest.mark.parametrize("name", TOPOLOGIES)
+@pytest.mark.parametrize(("name", "kind"), BUILDABLE)
 def test_compose_accepts_the_generated_file(name: str, kind: DatabaseKind) -> None:
     known = {
         "ITEST_STACK": "itest-check",

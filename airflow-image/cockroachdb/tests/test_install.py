@@ -35,7 +35,7 @@ def test_an_airflow_on_another_database_has_none(url: str) -> None:
     assert asked.stdout.strip().endswith("False"), asked.stderr
 
 
-@pytest.mark.parametrize("version", ["2.10.5", "3.0.6", "3.4.0", "4.0.0"])
+@pytest.mark.parametrize("version", ["2.10.5", "3.0.6", "3.1.8", "3.4.0", "4.0.0"])
 def test_an_airflow_that_nobody_reviewed_is_refused(version: str) -> None:
     with pytest.raises(UnsupportedAirflow, match=version):
         install_if_needed("cockroachdb://airflow@db/airflow", version)

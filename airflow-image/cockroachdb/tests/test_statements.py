@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from airflow import settings
 from airflow.utils import sqlalchemy as utils
 from airflow_cockroachdb.fixes.async_engine import to_asyncpg
+from airflow_cockroachdb.fixes.connections import connect_arguments
 from airflow_cockroachdb.fixes.db_shell import psql_environment
+from airflow_cockroachdb.replay import ReplayingConnection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from support import only_airflow_3
@@ -157,3 +159,30 @@ def test_celerys_result_tables_get_their_ids_from_the_database() -> None:
     for model in (Task, TaskSet):
         created = sql(sa.schema.CreateTable(model.__table__))
         assert "id SERIAL NOT NULL" in created
+
+
+@only_airflow_3
+def test_connections_repeat_their_transactions_and_ask_for_small_ids() -> None:
+    arguments = connect_arguments("cockroachdb://u@h/d", {"connect_timeout": 3})
+    assert arguments["connection_factory"] is ReplayingConnection
+    assert arguments["options"] == "-c serial_normalization=sql_sequence_cached"
+    assert arguments["connect_timeout"] == 3
+
+
+def test_what_the_operator_chose_for_connections_stays() -> None:
+    assert "options" not in connect_arguments("cockroachdb://u@h/d?options=-c%20x%3Dy", {})
+    assert connect_arguments("cockroachdb://u@h/d", {"options": "mine"})["options"] == "mine"
+
+
+@pytest.mark.parametrize("url", ["postgresql://u@h/d", "cockroachdb+psycopg://u@h/d"])
+def test_other_drivers_connect_as_they_do(url: str) -> None:
+    assert connect_arguments(url, {}) == {}
+
+
+@only_airflow_3
+def test_the_id_of_a_row_is_asked_for_before_it_is_inserted() -> None:
+    from airflow.models.log import Log
+
+    inserted = sql(sa.insert(Log).values(event="x"))
+    assert "RETURNING" not in inserted
+    assert "id" in inserted.partition("VALUES")[0]

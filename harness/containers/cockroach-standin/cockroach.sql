@@ -8,8 +8,10 @@ CREATE FUNCTION crdb.version() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT 'CockroachDB CCL v26.2.2 (stand-in: PostgreSQL ' || current_setting('server_version') || ')'
 $$;
 
--- JSON is another name of JSONB.
+-- JSON is another name of JSONB. In casts; the types of columns are changed by the module.
 CREATE DOMAIN crdb.json AS pg_catalog.jsonb;
+CREATE DOMAIN crdb.string AS pg_catalog.text;
+CREATE DOMAIN crdb.bytes AS pg_catalog.bytea;
 CREATE FUNCTION crdb.json_extract_path(document pg_catalog.jsonb, VARIADIC path text[])
     RETURNS pg_catalog.jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT pg_catalog.jsonb_extract_path(document, VARIADIC path)
@@ -18,6 +20,17 @@ CREATE FUNCTION crdb.json_extract_path_text(document pg_catalog.jsonb, VARIADIC 
     RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT pg_catalog.jsonb_extract_path_text(document, VARIADIC path)
 $$;
+
+-- Ids that grow with time and are beyond JavaScript's 2^53.
+CREATE FUNCTION crdb.unique_rowid() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_unique_rowid';
+
+-- What the harness reads: how many writing transactions came to COMMIT, and how many errors were injected.
+CREATE SCHEMA itest;
+GRANT USAGE ON SCHEMA itest TO PUBLIC;
+CREATE FUNCTION itest.commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_commits';
+CREATE FUNCTION itest.failed_commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_failed_commits';
+CREATE FUNCTION itest.failed_statements() RETURNS bigint
+    LANGUAGE c VOLATILE AS 'teeth', 'teeth_failed_statements';
 
 -- The dialect of SQLAlchemy 1.4 reports its version to the server's telemetry.
 CREATE SCHEMA crdb_internal;

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from harness import compose
-from harness.catalog import TOPOLOGIES, build
+from harness.catalog import BUILDABLE, build
 from harness.compose import render, to_compose, variables
 from harness.runtime import docker
 from harness.topology import Healthcheck, Mount, Pod, Service, Topology
@@ -84,8 +84,8 @@ def test_all_variables_are_known_by_name() -> None:
 
 
 def test_no_secret_and_no_fixed_host_port_is_in_the_generated_files() -> None:
-    for name in TOPOLOGIES:
-        for service in yaml.safe_load(render(build(name, "stand-in"), "stand-in"))["services"].values():
+    for topology, kind in BUILDABLE:
+        for service in yaml.safe_load(render(build(topology, kind), kind))["services"].values():
             for port in service.get("ports", ()):
                 assert re.fullmatch(r"\$\{ITEST_BIND_ADDRESS:[^}]*\}::\d+", port)
             for name, value in service.get("environment", {}).items():

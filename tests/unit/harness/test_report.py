@@ -1,5 +1,6 @@
 """Counts add up, reports keep what they hold, and secrets are masked."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def test_the_table_adds_stacks_up_and_names_every_database() -> None:
     assert any("DAG runs" in line and "5" in line for line in lines)
     assert any("Tasks" in line and "50" in line for line in lines)
     assert any("CockroachDB, stand-in" in line for line in lines)
+
+
+def test_the_table_tells_how_many_commits_were_made_to_fail_where_that_was_asked_for() -> None:
+    for told, expected in (("3 of 60 COMMITs were made to fail on s", 1), ("", 0)):
+        console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+        show([dataclasses.replace(report("stand-in", 2), conflicts=told)], console)
+        console.file.close()
+        text = console.export_text()
+        assert (text.count("3 of 60"), text.count("Conflicts")) == (expected, expected)
 
 
 def test_secrets_are_masked_also_where_line_breaks_are_escaped() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.catalog import TOPOLOGIES, build
-from harness.images import DATABASE_KINDS, DatabaseKind
+from harness.catalog import BUILDABLE, build
+from harness.images import DatabaseKind
 from harness.services import speed
 from harness.topology import (
     CONTENT_DIR,
@@ -84,8 +84,7 @@ def test_placeholders_are_listed_and_filled_and_a_missing_one_is_an_error() -> N
         fill("${ITEST_TOKEN}", {})
 
 
-@pytest.mark.parametrize("kind", DATABASE_KINDS)
-@pytest.mark.parametrize("name", TOPOLOGIES)
+@pytest.mark.parametrize(("name", "kind"), BUILDABLE)
 def test_every_airflow_container_of_the_catalog_is_in_a_sandbox_without_a_way_out(
     name: str, kind: DatabaseKind
 ) -> None:

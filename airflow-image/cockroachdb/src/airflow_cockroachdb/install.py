@@ -8,7 +8,7 @@ from airflow_cockroachdb.fix import DIALECT, UnsupportedAirflow, install
 from airflow_cockroachdb.fixes import ALL
 
 # The releases whose every use of the dialect's name was read, and which ran.
-REVIEWED = (SpecifierSet(">=2.11.2,<2.12"), SpecifierSet(">=3.3.2,<3.4"))
+REVIEWED = (SpecifierSet(">=2.11.2,<2.12"), SpecifierSet(">=3.2.2,<3.3"), SpecifierSet(">=3.3.2,<3.4"))
 
 
 def install_if_needed(sql_alchemy_conn: str | None, airflow_version: str) -> bool:

@@ -8,15 +8,21 @@ from airflow_cockroachdb.fixes import (
     async_engine,
     celery_results,
     compile_rules,
+    connections,
     db_shell,
     global_lock,
+    ids,
     isolation,
     ordering,
+    scheduler,
 )
 
 ALL: tuple[Fix, ...] = (
     *async_engine.FIXES,
     *isolation.FIXES,
+    *connections.FIXES,
+    *ids.FIXES,
+    *scheduler.FIXES,
     *as_postgresql.FIXES,
     *compile_rules.FIXES,
     *ordering.FIXES,

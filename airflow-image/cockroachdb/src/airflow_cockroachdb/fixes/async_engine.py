@@ -47,7 +47,7 @@ FIXES = (
     Fix(
         "async-engine",
         "airflow.settings",
-        ">=3.3,<3.4",
+        ">=3.2,<3.4",
         "any import of airflow fails: psycopg2 is not async",
         _derive,
     ),

@@ -26,14 +26,14 @@ FIXES = (
     Fix(
         "random-uuid",
         "airflow.utils.sqlalchemy",
-        ">=3.3,<3.4",
+        ">=3.2,<3.4",
         "UnsupportedCompilationError when the scheduler queues tasks for an executor that wants their ids",
         _random_uuid,
     ),
     Fix(
         "json-extract",
         "airflow.models.hitl",
-        ">=3.3,<3.4",
+        ">=3.2,<3.4",
         "UnsupportedCompilationError when human-in-the-loop responses are listed",
         _json_extract,
     ),

@@ -15,10 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from airflow_cockroachdb.fix import DIALECT, Fix, function, replace
+from airflow_cockroachdb.replay import RETRY
 
 ISOLATION_LEVEL = "READ COMMITTED"
-# Serialization failure and deadlock: the transaction is gone, and doing it again is the remedy.
-RETRY_LATER = frozenset({"40001", "40P01"})
+
+
+def is_conflict(error: Any) -> bool:
+    """Whether an error of SQLAlchemy's says that the transaction is gone, and to do it again."""
+    return getattr(error.orig, "pgcode", None) in RETRY
 
 
 def _sync_engine(module: ModuleType) -> None:
@@ -52,7 +56,7 @@ def _busy_lock(module: ModuleType) -> None:
 
     @functools.wraps(original)
     def is_lock_not_available_error(error: Any) -> bool:
-        return getattr(error.orig, "pgcode", None) in RETRY_LATER or bool(original(error))
+        return is_conflict(error) or bool(original(error))
 
     replace(module, "is_lock_not_available_error", is_lock_not_available_error)
 
@@ -68,7 +72,7 @@ FIXES = (
     Fix(
         "async-isolation",
         "airflow.settings",
-        ">=3.3,<3.4",
+        ">=3.2,<3.4",
         "transactions of the asynchronous engine are SERIALIZABLE",
         _async_engine,
     ),

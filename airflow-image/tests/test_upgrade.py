@@ -1,0 +1,176 @@
+"""`crdb-upgrade`: a populated database of Airflow 3.2.2 becomes one of 3.3.2, killed on the way; a run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from docker_cli import Docker
+
+from harness import prepare
+from harness.paths import ROOT
+from harness.prepare import Prepared
+from harness.services import database
+from harness.waits import eventually
+
+pytestmark = [pytest.mark.itest, pytest.mark.slow]
+OLD = "3.2.2"
+FILES = ROOT / "airflow-image" / "tests" / "upgrade"
+FOLDER = "/tmp/upgrade"
+NEW_URL = database.URL.replace("/airflow?", "/airflow_new?")
+# The stand-in's PostgreSQL without what makes it the stand-in.
+PLAIN_POSTGRESQL = (
+    "postgres",
+    *("-c", "search_path=public"),
+    *("-c", "shared_preload_libraries="),
+    *("-c", "default_transaction_isolation=read committed"),
+)
+AIRFLOW = {
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.URL,
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "0123456789abcdef" * 4,
+    "CONNECTION_CHECK_MAX_COUNT": "0",
+}
+UPGRADE = {
+    "CONNECTION_CHECK_MAX_COUNT": "0",
+    "CRDB_UPGRADE_SOURCE": database.URL,
+    "CRDB_UPGRADE_TARGET": NEW_URL,
+    "CRDB_UPGRADE_SCRATCH": f"postgresql+psycopg2://root@scratch:{database.PORT}/airflow",
+}
+COUNTED = ("task_instance", "xcom", "trigger", "connection", "variable", "dag_version")
+
+
+@dataclass
+class Databases:
+    """The containers of this test: `cockroachdb` and `scratch` answer on one network."""
+
+    docker: Docker
+    network: str
+
+    def ask(self, query: str, name: str = "airflow") -> list[str]:
+        """Lines that a query gives on the stand-in."""
+        ask = (
+            "exec",
+            f"{self.docker.name}-{database.NAME}",
+            "psql",
+            "-U",
+            "airflow",
+            "-d",
+            name,
+            "-Atqc",
+            query,
+        )
+        return self.docker(*ask).stdout.splitlines()
+
+    def create(self, name: str, image: str, *command: str, environment: dict[str, str]) -> str:
+        options = (f"--network={self.network}", *(f"--env={k}={v}" for k, v in environment.items()))
+        return self.docker.create(name, image, *command, options=options)
+
+    def airflow(self, name: str, image: str) -> str:
+        """Start a whole Airflow with the DAG `waits`."""
+        container = self.create(name, image, "standalone", environment=AIRFLOW)
+        self.docker("cp", f"{FILES}/dags", f"{container}:/opt/airflow/content/")
+        self.docker("cp", f"{FILES}/.", f"{container}:/tmp/files")
+        self.docker("start", container)
+        return container
+
+
+@pytest.fixture
+def databases(docker: Docker, prepared: Prepared) -> Databases:
+    """Both databases, answering."""
+    if prepared.database != "stand-in":
+        pytest.skip("the scratch PostgreSQL is made of the stand-in's image")
+    network = docker.network()
+    for alias, command in ((database.NAME, ()), ("scratch", PLAIN_POSTGRESQL)):
+        options = (f"--network={network}", f"--network-alias={alias}")
+        name = docker.start(alias, prepared.references["database"], *command, options=options)
+        ask = ("exec", name, "psql", "-Atqc", "SELECT 1")
+        eventually(lambda ask=ask: docker(*ask, check=False).returncode == 0, f"{name} to answer", 60)
+    return Databases(docker, network)
+
+
+def test_an_upgrade_that_is_killed_goes_on_and_airflow_goes_on_with_a_deferred_run(
+    databases: Databases, prepared: Prepared, docker: Docker, airflow_image: str
+) -> None:
+    old_image = prepare.with_images(prepared, ("airflow",), airflow=OLD).references["airflow"]
+    populate(databases, old_image)
+    then = counts(databases)
+    assert then["task_instance"] > 5000
+    databases.ask("CREATE DATABASE airflow_new")
+
+    dry = databases.create("dry", airflow_image, *command("--dry-run"), environment=UPGRADE)
+    told = docker("start", "--attach", dry).stdout
+    assert f"task_instance {then['task_instance']}" in " ".join(told.split())
+    assert databases.ask(
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'", "airflow_new"
+    ) == ["0"]
+
+    upgrade = databases.create("upgrade", airflow_image, *command("--switch"), environment=UPGRADE)
+    docker("start", upgrade)
+    eventually(
+        lambda: len(state(docker, upgrade).get("copied", {})) > 3, "some tables to be copied", 240, 0.05
+    )
+    docker("kill", "--signal", "KILL", upgrade)
+    killed = state(docker, upgrade)
+    assert "copy the scratch database to the target" not in killed["steps"]
+
+    went_on = docker("start", "--attach", upgrade, check=False)
+    assert went_on.returncode == 0, went_on.stdout + went_on.stderr
+    assert "done before: migrate the scratch database" in went_on.stdout
+    report = json.loads(read(docker, upgrade, "report.json"))
+    assert set(report["left"]) >= {"airflow_cockroachdb_lock", "session"}
+    for table in COUNTED:
+        assert report["source"][table]["count"] == report["target"][table]["count"] == then[table], table
+    assert counts(databases) == then
+    assert counts(databases, "airflow_before_upgrade") == then
+
+    databases.airflow("new", airflow_image)
+    eventually(
+        lambda: databases.ask("SELECT state FROM dag_run WHERE run_id LIKE 'manual%'") == ["success"],
+        "the deferred run to end in the new Airflow",
+        240,
+        describe=lambda: docker("logs", "--tail", "30", f"{docker.name}-new", check=False).stdout,
+    )
+    told_by = "SELECT value FROM xcom WHERE task_id = 'after' AND run_id LIKE 'manual%'"
+    assert databases.ask(told_by) == ['"went on"']
+
+
+def populate(databases: Databases, image: str) -> None:
+    """Let the old Airflow defer a run, stop it, and fill its database."""
+    docker = databases.docker
+    old = databases.airflow("old", image)
+    parsed = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'dag'"
+    eventually(lambda: databases.ask(parsed) == ["1"], "the old Airflow to have migrated", 120)
+    waits = "SELECT count(*) FROM dag WHERE dag_id = 'waits'"
+    eventually(lambda: databases.ask(waits) == ["1"], "the old Airflow to have parsed a DAG", 120)
+    for words in (("unpause", "waits", "-y"), ("trigger", "waits")):
+        docker("exec", old, "airflow", "dags", *words)
+    deferred = "SELECT count(*) FROM task_instance WHERE state = 'deferred'"
+    eventually(lambda: databases.ask(deferred) == ["1"], "a task to be deferred", 120)
+    docker("exec", old, "python", "/tmp/files/populate.py")
+    docker("rm", "--force", old)
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    return ("bash", "-c", f"exec crdb-upgrade --folder {FOLDER} {' '.join(arguments)}")
+
+
+def counts(databases: Databases, name: str = "airflow") -> dict[str, int]:
+    return {table: int(databases.ask(f"SELECT count(*) FROM {table}", name)[0]) for table in COUNTED}
+
+
+def state(docker: Docker, container: str) -> dict[str, Any]:
+    """The upgrade's state as it is on disk; empty before there is one."""
+    text = read(docker, container, "state.json")
+    return dict(json.loads(text)) if text else {}
+
+
+def read(docker: Docker, container: str, file: str) -> str:
+    """A file of the upgrade's folder, also of a container that has ended; empty when there is none."""
+    copied = docker("cp", f"{container}:{FOLDER}/{file}", "-", check=False).stdout
+    return copied[copied.index("{") : copied.rindex("}") + 1] if "{" in copied else ""

@@ -1,0 +1,54 @@
+"""Conflicts in the database (SQLSTATE 40001 at COMMIT) change nothing about what runs come to."""
+
+import pytest
+
+from harness import conflicts, reset
+from harness.environment import Environment
+
+SHAPES = """
+from datetime import timedelta
+
+from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
+from airflow.sdk import dag, task
+
+
+@dag(schedule=None)
+def in_conflict():
+    @task
+    def numbers():
+        return [1, 2, 3]
+
+    @task
+    def double(n):
+        return 2 * n
+
+    @task
+    def total(doubled):
+        return sum(doubled)
+
+    wait = TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=1), deferrable=True)
+    doubled = double.expand(n=numbers())
+    wait >> doubled
+    total(doubled)
+
+
+in_conflict()
+"""
+
+
+@pytest.mark.private_stack
+def test_runs_come_to_the_same_while_a_fifth_of_all_commits_fail(env: Environment) -> None:
+    if not reset.can_reset(env.prepared.database):
+        pytest.skip("CockroachDB cannot be told to fail at a rate")
+    dag = env.add_dag("in_conflict", SHAPES)
+    before = conflicts.counts(env.database)
+    with conflicts.failing_commits(env.database, 20):
+        runs = [env.airflow.trigger(dag) for _ in range(3)]
+        for run in runs:
+            run.wait(timeout=180)
+    after = conflicts.counts(env.database)
+    assert after.failed > before.failed
+    assert after.commits - before.commits > after.failed - before.failed
+    for run in runs:
+        assert run.xcom("total") == 12
+        assert set(run.task_states().values()) == {"success"}

@@ -1,0 +1,62 @@
+"""Which statements count as risky on CockroachDB, and that one nobody has reviewed is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import audit, statement_log
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("ALTER TABLE dag ALTER COLUMN x TYPE JSON", "change of type: ALTER dag"),
+        ("ALTER TABLE job DROP CONSTRAINT job_pkey", "dropped constraint: ALTER job"),
+        ("SELECT pg_advisory_lock($1)", "advisory lock: SELECT"),
+        ("SELECT a FROM slot_pool FOR UPDATE NOWAIT", "refused locks: SELECT slot_pool"),
+        ("SELECT a FROM dag_run FOR NO KEY UPDATE SKIP LOCKED", "skipped locks: SELECT dag_run"),
+        ("DELETE FROM dag_tag", "whole table: DELETE dag_tag"),
+        ("select nextval($1)", "sequence: SELECT"),
+        ("DO $$ BEGIN END $$", "PL/pgSQL: DO"),
+    ],
+)
+def test_a_risky_statement_is_found(statement: str, finding: str) -> None:
+    assert finding in [str(found) for found in audit.find([statement])]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT $1", "DELETE FROM log WHERE id = $1", "INSERT INTO log (event) VALUES ($1)", "COMMIT"],
+)
+def test_an_ordinary_statement_is_not(statement: str) -> None:
+    assert audit.find([statement]) == {}
+
+
+def test_the_way_a_statement_is_laid_out_does_not_matter() -> None:
+    assert audit.find(["DELETE\n  FROM dag_tag"]).keys() == audit.find(["DELETE FROM dag_tag"]).keys()
+
+
+def test_a_new_finding_is_not_reviewed_until_somebody_says_so(tmp_path: Path) -> None:
+    baseline = tmp_path / "baseline.json"
+    found = audit.find(["DELETE FROM dag_tag", "SELECT pg_advisory_lock($1)"])
+    reviewed = {"whole table: DELETE dag_tag": "few rows"}
+    assert [str(new) for new in audit.unreviewed(found, reviewed)] == ["advisory lock: SELECT"]
+    audit.update(found, reviewed, baseline)
+    updated = audit.reviewed(baseline)
+    assert updated["whole table: DELETE dag_tag"] == "few rows"
+    assert [str(new) for new in audit.unreviewed(found, updated)] == ["advisory lock: SELECT"]
+
+
+def test_every_finding_of_the_baseline_was_reviewed_and_has_a_rule() -> None:
+    rules = {rule.name for rule in audit.RULES}
+    for finding, review in audit.reviewed().items():
+        assert finding.partition(":")[0] in rules, finding
+        assert review != audit.UNREVIEWED, finding
+
+
+def test_statements_of_all_stacks_are_put_together(tmp_path: Path) -> None:
+    statement_log.save(["b", "a"], tmp_path, "one")
+    statement_log.save(["b", "c"], tmp_path, "two")
+    assert statement_log.load(tmp_path) == ["a", "b", "c"]
