@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 from harness.mocks import a1
 from harness.mocks.google_errors import google_error
 from harness.mocks.grid import Cell, FormulaError, Spreadsheet, Tab, raw, typed
+from harness.mocks.ledger import Kind, note
 from harness.mocks.wsgi import Router, Unmocked, json_object, json_response, refuse_unknown
 
 _SCOPE = "https://www.googleapis.com/auth/"
@@ -152,6 +153,7 @@ class Sheets:
             area = a1.parse(a1_range, [tab.title])
             _check_fits(a1.written(tab.title, *bounds), bounds, area.span, values)
             written = _write(tab, bounds[0], bounds[1], values, enter)
+            note(request, Kind.SHEETS_WRITE, spreadsheet_id, range=a1.written(tab.title, *written))
             return json_response(_update_response(request, spreadsheet_id, tab, written, values))
 
     def _values_append(self, request: Request, spreadsheet_id: str, a1_range: str) -> Response:
@@ -170,6 +172,7 @@ class Sheets:
             if insert == "INSERT_ROWS":
                 tab.insert_rows(top, len(values))
             written = _write(tab, top, left, values, enter)
+            note(request, Kind.SHEETS_WRITE, spreadsheet_id, range=a1.written(tab.title, *written))
             body["updates"] = _update_response(request, spreadsheet_id, tab, written, values)
         return json_response(body)
 

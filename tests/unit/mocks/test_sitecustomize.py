@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -302,12 +303,16 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.announcements = Announcements()
-        self.listener = IdentityListener("127.0.0.1", 0, self.announcements)
+        self.refused: list[tuple[str, int, Identity]] = []
+        self.listener = IdentityListener("127.0.0.1", 0, self.announcements, self._refused)
         self.door = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.door.getsockname()[1]
         made = sitecustomize.announcer(f"localhost:{self.listener.port}/{self.port}")
         assert made is not None
         self.hook = made.hook()
+
+    def _refused(self, _client: str, address: str, port: int, identity: Identity) -> None:
+        self.refused.append((address, port, identity))
 
     def connect(self, connecting: socket.socket, host: Any = "127.0.0.1", port: int = 0) -> Identity:
         """Whose connection the mocks hold it for, were it made now."""
@@ -337,6 +342,52 @@ def test_the_mocks_are_recognized_by_address_and_by_name(
     endpoint: Endpoint, stream: socket.socket, host: Any
 ) -> None:
     assert endpoint.connect(stream, host) == task_of(TENANT)
+
+
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [(socket.AF_INET, ("192.0.2.7", 25)), (socket.AF_INET6, ("2001:db8::7", 443, 0, 0))],
+)
+@pytest.mark.parametrize("has_task", [True, False])
+def test_a_connection_out_of_the_stack_is_told(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, family: int, address: Any, has_task: bool
+) -> None:
+    if not has_task:
+        monkeypatch.delenv("AIRFLOW_CTX_DAG_ID")
+    with socket.socket(family, socket.SOCK_STREAM) as leaving:
+        endpoint.hook("socket.connect", (leaving, address))
+    assert endpoint.refused == [(address[0], address[1], task_of(TENANT) if has_task else NOBODY)]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.9", "127.9.9.9", "not.an.address", "::1", "redis"])
+def test_a_connection_within_the_stack_is_not_told(
+    endpoint: Endpoint, stream: socket.socket, host: str
+) -> None:
+    endpoint.hook("socket.connect", (stream, (host, 5432)))
+    endpoint.hook("socket.connect", (stream, ("192.0.2.7", 25)))
+    assert [address for address, _, _ in endpoint.refused] == ["192.0.2.7"]
+
+
+def test_a_mapped_task_is_told_apart_by_airflows_own_context(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts = types.ModuleType("contextmanager")
+    monkeypatch.setitem(sys.modules, "airflow.sdk.definitions._internal.contextmanager", contexts)
+    running = types.SimpleNamespace(task_id="tell", map_index=5)
+    found = []
+    for current in ([{"ti": running}], [{"ti": types.SimpleNamespace(task_id="other", map_index=6)}], [{}]):
+        contexts._CURRENT_CONTEXT = current  # type: ignore[attr-defined]
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connecting:
+            found.append(endpoint.connect(connecting).map_index)
+    assert found == [5, -1, -1], "of another task, or of a context that has changed, it is not known"
+
+
+@pytest.mark.parametrize(
+    ("port", "told"), [(443, 443), ("443", 443), (b"443", 443), ("https", 443), (None, 0)]
+)
+def test_a_look_up_tells_the_port_it_is_for(endpoint: Endpoint, port: Any, told: int) -> None:
+    endpoint.hook("socket.getaddrinfo", ("x.example.com", port, 0, 0, 0))
+    assert endpoint.announcements.destination("127.0.0.1", "x.example.com", task_of(TENANT)) == told
 
 
 def test_a_socket_that_is_bound_already_keeps_its_port(endpoint: Endpoint, stream: socket.socket) -> None:
