@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 from harness.mocks.control_parts import clearing, done, list_of
 from harness.mocks.fakes import Fakes, World
 from harness.mocks.fault_control import fault_routes
-from harness.mocks.grid import FormulaError
+from harness.mocks.google.grid import FormulaError
 from harness.mocks.ic_control import ic_routes
 from harness.mocks.journal import Journal
 from harness.mocks.s3 import NoSuchObject

@@ -10,15 +10,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.mocks.faults import Faults
-from harness.mocks.google_iam import GoogleIam
-from harness.mocks.google_oauth import GoogleOAuth
+from harness.mocks.google.access import ScopesOf
+from harness.mocks.google.drive import Drive
+from harness.mocks.google.drive_files import DriveFiles
+from harness.mocks.google.iam import GoogleIam
+from harness.mocks.google.oauth import GoogleOAuth
+from harness.mocks.google.sheets import Sheets
+from harness.mocks.google.spreadsheets import Spreadsheets
 from harness.mocks.ic import Nns, Proposals, Registry
 from harness.mocks.ic_state import InternetComputer
 from harness.mocks.names import BUCKETS, LOG_BUCKET, Service
 from harness.mocks.prometheus import Prometheus
 from harness.mocks.s3 import S3
 from harness.mocks.settings import Settings
-from harness.mocks.sheets import Sheets
 from harness.mocks.slack import Uploads, WebApi, Webhooks, Workspace
 
 if TYPE_CHECKING:
@@ -44,9 +48,12 @@ class Tally:
 class World:
     """The outside as one tenancy meets it. It refers to no other world, so nothing in it can reach one."""
 
-    def __init__(self, slack_token: str, sheets: Sheets, shared: Mapping[Service, "WSGIApplication"]) -> None:
+    def __init__(
+        self, slack_token: str, scopes_of: ScopesOf, shared: Mapping[Service, "WSGIApplication"]
+    ) -> None:
         self.slack = Workspace()
-        self.sheets = sheets
+        self.sheets = Spreadsheets()
+        self.drive = DriveFiles(self.sheets)
         self.ic = InternetComputer()
         self.faults = Faults()
         self._applications: dict[Service, WSGIApplication] = {
@@ -54,7 +61,8 @@ class World:
             Service.SLACK: WebApi(self.slack, slack_token).app,
             Service.SLACK_HOOKS: Webhooks(self.slack, slack_token).app,
             Service.SLACK_FILES: Uploads(self.slack).app,
-            Service.GOOGLE_SHEETS: self.sheets.app,
+            Service.GOOGLE_SHEETS: Sheets(self.sheets, scopes_of).app,
+            Service.GOOGLE_DRIVE: Drive(self.drive, scopes_of).app,
             Service.IC_REGISTRY: Registry(self.ic).app,
             Service.IC_PROPOSALS: Proposals(self.ic).app,
             Service.IC_NNS: Nns(self.ic).app,
@@ -67,7 +75,8 @@ class World:
 
     def changes(self) -> list[str]:
         """How it differs from a new one, each in a few words."""
-        return [*self.slack.changes(), *self.sheets.changes(), *self.ic.changes(), *self.faults.changes()]
+        parts = (self.slack, self.sheets, self.drive, self.ic, self.faults)
+        return [change for part in parts for change in part.changes()]
 
     def next_due(self) -> float | None:
         """When it next changes by itself, in UNIX seconds; None when nothing is due."""
@@ -100,8 +109,7 @@ class Fakes:
         """The world of a tenant, made when somebody first asks for it."""
         with self._lock:
             if tenant not in self._worlds:
-                sheets = Sheets(self._oauth.scopes)
-                self._worlds[tenant] = World(self._slack_token, sheets, self._shared)
+                self._worlds[tenant] = World(self._slack_token, self._oauth.scopes, self._shared)
             return self._worlds[tenant]
 
     def drop(self, tenant: str) -> None:

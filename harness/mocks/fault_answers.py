@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from harness.mocks.faults import Fault
-from harness.mocks.google_errors import google_error
+from harness.mocks.google.errors import drive_error, google_error
 from harness.mocks.names import Service
 from harness.mocks.wsgi import json_response
 
@@ -21,7 +21,7 @@ S3_CODES = {
     503: "SlowDown",
 }
 """Codes of the S3 API reference, "Error responses"."""
-GOOGLE = (Service.GOOGLE_SHEETS, Service.GOOGLE_DRIVE, Service.GOOGLE_IAM)
+GOOGLE = (Service.GOOGLE_SHEETS, Service.GOOGLE_IAM)
 
 
 def error_answer(fault: Fault, service: Service) -> Response:
@@ -43,6 +43,8 @@ def _own_words(service: Service, status: int) -> Response:
         code = S3_CODES.get(status, "InternalError")
         text = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
         return Response(text, status, content_type="application/xml")
+    if service is Service.GOOGLE_DRIVE:
+        return drive_error(_Scripted(status))
     if service in GOOGLE:
         return google_error(_Scripted(status))
     return json_response(_plain(service, status), status)
