@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
 from harness.mocks import wsgi
 from harness.mocks.connections import ConnectionAborted
+from harness.mocks.exchanges import Exchange as KeptExchange
+from harness.mocks.exchanges import ExchangeLog, kept_body, kept_headers
 from harness.mocks.fakes import Fakes
 from harness.mocks.fault_answers import error_answer, garbage, half
 from harness.mocks.faults import Exchange, Fault, FaultKind
 from harness.mocks.identity import NOBODY, Identity
-from harness.mocks.journal import Event, Journal
+from harness.mocks.journal import Event, Journal, redact
 from harness.mocks.ledger import EFFECTS_KEY
 from harness.mocks.names import Service
 from harness.mocks.pods import PodNames
@@ -71,11 +73,6 @@ class Answer:
     ending: FaultKind | None = None
 
 
-def path_of(environ: "WSGIEnvironment") -> str:
-    """The decoded path as text."""
-    return str(environ["PATH_INFO"]).encode("latin-1").decode("utf-8", "replace")
-
-
 class Gateway:
     """WSGI application. `service_of` tells which fake answers for a host.
 
@@ -89,7 +86,9 @@ class Gateway:
         journal: Journal,
         pods: PodNames,
         service_of: Callable[[str], Service | None],
+        exchanges: ExchangeLog | None = None,
     ) -> None:
+        self._exchanges = exchanges
         self._fakes = fakes
         self._journal = journal
         self._pods = pods
@@ -113,7 +112,7 @@ class Gateway:
                 service=service.value if service else "",
                 method=str(environ["REQUEST_METHOD"]),
                 host=host,
-                path=path_of(environ),
+                path=wsgi.path_of(environ),
                 query=parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True),
                 request=decoded(body, str(environ.get("CONTENT_TYPE", ""))),
                 status=int(answer.status.split(" ", 1)[0]),
@@ -128,6 +127,8 @@ class Gateway:
                 identity=identity,
             )
         )
+        if self._exchanges is not None:
+            self._exchanges.append(_exchange(service, environ, body, answer))
         if answer.ending is FaultKind.RESET:
             raise ConnectionAborted(reset=True)
         start_response(answer.status, answer.headers.to_wsgi_list())
@@ -139,7 +140,7 @@ class Gateway:
         exchange = Exchange(
             service.value,
             str(environ["REQUEST_METHOD"]),
-            path_of(environ),
+            wsgi.path_of(environ),
             environ[wsgi.POD_KEY],
             identity.task_id,
         )
@@ -177,6 +178,25 @@ class Gateway:
             error = f"{type(bug).__name__}: {bug}"
             failure = wsgi.json_response({"error": f"the mocks failed: {error}"}, 500)
             return replace(_run(failure, environ), error=error)
+
+
+def _exchange(
+    service: Service | None, environ: "WSGIEnvironment", body: bytes, answer: Answer
+) -> KeptExchange:
+    content_type = str(environ.get("CONTENT_TYPE", ""))
+    form = content_type.startswith("application/x-www-form-urlencoded")
+    return KeptExchange(
+        service=service.value if service else "",
+        method=str(environ["REQUEST_METHOD"]),
+        host=hostname(environ),
+        path=wsgi.path_of(environ),
+        query=redact(parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)),
+        request_headers=kept_headers(dict(EnvironHeaders(environ))),
+        request=redact(decoded(body, content_type)) if form else kept_body(body, content_type),
+        status=int(answer.status.split(" ", 1)[0]),
+        response_headers=kept_headers(dict(answer.headers)),
+        response=kept_body(answer.body, answer.headers.get("Content-Type", "")),
+    )
 
 
 def _run(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from harness.mocks.ledger import Kind, note_in
 from harness.mocks.names import S3_HOST
+from harness.mocks.wsgi import path_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -51,7 +52,7 @@ class S3:
 
         def start(status: str, headers: Any, exc_info: Any = None) -> Any:
             if status.startswith("2"):
-                _note_effect(environ, str(by_path["PATH_INFO"]).lstrip("/"))
+                _note_effect(environ, path_of(by_path).lstrip("/"))
             return start_response(status, headers, exc_info)
 
         return self.wait()(by_path, start)

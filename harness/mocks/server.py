@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from harness.mocks.connections import HandshakeGuard, IdentifyingServer
 from harness.mocks.control import Control
 from harness.mocks.dns import DnsListener, Refusal, outward
+from harness.mocks.exchanges import FILE as EXCHANGES
+from harness.mocks.exchanges import ExchangeLog
 from harness.mocks.fakes import Fakes
 from harness.mocks.gateway import Gateway
 from harness.mocks.handshakes import Handshakes
@@ -86,7 +88,8 @@ class Mocks:
         def service_at(host: str) -> Service | None:
             return service_of(host) or extra.get(host)
 
-        gateway = Gateway(self.fakes, self.journal, self._pods, service_at)
+        self._exchanges = ExchangeLog(settings.state_dir / EXCHANGES) if settings.keep_exchanges else None
+        gateway = Gateway(self.fakes, self.journal, self._pods, service_at, self._exchanges)
         guard = Handshakes(self.fakes, self.journal, self._pods, service_at)
         tls = TlsAdapter(authority.server_context((*certificate_names(), *extra)))
         control = Control(self.fakes, self.journal).app
@@ -116,6 +119,8 @@ class Mocks:
         for listener in self._listeners():
             listener.stop()
         self.journal.close()
+        if self._exchanges is not None:
+            self._exchanges.close()
 
     def _listeners(self) -> Iterable[HttpListener | DnsListener | IdentityListener]:
         return (self._identity, self._dns, self._http, self._https, self._control)

@@ -82,8 +82,9 @@ class Uploads:
         self.app = Router([("POST", "/upload/v1/<token>", self._upload)], _http_error)
 
     def _upload(self, request: Request, token: str) -> Response:
-        parts = list(request.files.values())
-        content = parts[0].read() if parts else request.get_data()
+        # Whatever its type says: slack_sdk sends the bytes as they are, and urllib calls them a form.
+        is_form = request.mimetype == "multipart/form-data"
+        content = b"".join(part.read() for part in request.files.values()) if is_form else request.get_data()
         if self._workspace.upload(token, content) is None:
             return Response("file not found", 404, content_type="text/plain")
         return Response(f"OK - {len(content)}", content_type="text/plain")
