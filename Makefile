@@ -20,7 +20,7 @@ python:
 itest: ## boot the mirror and run the integration tests on it (the main job)
 	$(ITEST) run
 
-test: lint types unit image-test itest ## everything but the slow tests
+test: lint types unit contract image-test itest ## everything but the slow tests
 
 test-slow: python ## the tests that take minutes each
 	$(PYTEST) -m slow syncer/tests
@@ -44,6 +44,13 @@ types: python ## mypy, strict
 
 unit: python ## tests that need no engine
 	$(PYTEST) -n auto -m "not slow" --junitxml=$(JUNIT)/unit.xml tests/unit tests/content/pure syncer/tests
+
+.PHONY: contract
+contract: python
+	$(PYTEST) -p no:randomly --junitxml=$(JUNIT)/contract.xml tests/contract
+
+test-mocks: contract ## official clients and Airflow's hooks against the mocks, held against published schemas
+	$(ITEST) image-test -- -k unmodified_hooks
 
 images: ## build or pull every image
 	$(ITEST) images
@@ -71,5 +78,9 @@ compose: python ## regenerate compose/*.yaml
 doctor: ## engine, images, database, registry
 	$(ITEST) doctor
 
-.PHONY: help bootstrap itest test test-slow lint format types unit images image-test up down bench bench-compare \
+bench-mocks: ## what the mocks carry: 500 requests a second from 50 connections for a minute
+	@scripts/bootstrap python
+	DOCKER_HOST="$$(scripts/bootstrap engine)" $(PYTHON) -m bench.mocks_load
+
+.PHONY: help bootstrap itest test test-mocks test-slow lint format types unit images image-test up down bench bench-mocks bench-compare \
 	compose doctor

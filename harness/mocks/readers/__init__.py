@@ -63,11 +63,11 @@ class MocksControl:
     """Handles on a running mocks pod. Raises MocksUnreachableError and MocksRefusedError from every method.
 
     tenant: whose world, journal and objects it is about. Without one: the default world, everybody's journal and
-    objects, and the reset of everything.
+    objects, and the reset of everything. timeout: seconds that an answer may take.
     """
 
-    def __init__(self, base_url: str, tenant: str = "") -> None:
-        client = httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
+    def __init__(self, base_url: str, tenant: str = "", timeout: float = TIMEOUT_SECONDS) -> None:
+        client = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
         self._use(Connection(client, tenant))
 
     def _use(self, connection: Connection) -> None:

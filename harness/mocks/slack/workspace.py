@@ -3,6 +3,7 @@
 Nothing runs in the background: a scheduled message is posted by whoever next looks after it is due.
 """
 
+import bisect
 import re
 import secrets
 import threading
@@ -75,8 +76,7 @@ class Workspace:
             self._keep(replace(one.message, ts=f"{one.post_at}.{number:06d}"))
 
     def _keep(self, message: Message) -> None:
-        self._messages.append(message)
-        self._messages.sort(key=lambda kept: kept.ts)
+        bisect.insort(self._messages, message, key=lambda kept: kept.ts)
         self._posted += 1
 
     # ---- channels and users
