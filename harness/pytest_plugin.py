@@ -27,7 +27,7 @@ from harness.engine import EngineError
 from harness.environment import Environment
 from harness.hub import Hub, HubClient, HubError
 from harness.images import ImageError
-from harness.mocks.readers import IcReader, S3Reader, SheetsReader, SlackReader
+from harness.mocks.readers import IcReader, MocksControl, S3Reader, SheetsReader, SlackReader
 from harness.mocks.tenancy import new_tenant
 from harness.paths import LAST
 from harness.prepare import OptionError, Prepared
@@ -262,6 +262,16 @@ def env(attached: Attached, request: pytest.FixtureRequest) -> Iterator[Environm
 def slack(env: Environment) -> SlackReader:
     """What was posted to Slack during this test."""
     return env.mocks.slack
+
+
+@pytest.fixture
+def unit_mocks() -> Iterator[MocksControl]:
+    """The same fakes without a mirror, for content's unit tests: they answer requests, httpx and boto3."""
+    # moto takes a second to import, which only who asks for it should wait for.
+    from harness.mocks.unit import unit_mocks as started
+
+    with started() as mocks:
+        yield mocks
 
 
 @pytest.fixture

@@ -66,8 +66,14 @@ class MocksControl:
     objects, and the reset of everything. timeout: seconds that an answer may take.
     """
 
-    def __init__(self, base_url: str, tenant: str = "", timeout: float = TIMEOUT_SECONDS) -> None:
-        client = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
+    def __init__(
+        self,
+        base_url: str,
+        tenant: str = "",
+        timeout: float = TIMEOUT_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        client = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False, transport=transport)
         self._use(Connection(client, tenant))
 
     def _use(self, connection: Connection) -> None:
