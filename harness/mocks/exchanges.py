@@ -5,7 +5,7 @@ Written only when it is asked for: the journal is for tests of content, this is 
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ class Exchange:
     """One request and its answer. Header names are in lower case; values only of those that `HEADERS` names.
 
     request and response: decoded JSON or forms, {"text"} of other text, {"bytes": n} of anything else, None of nothing.
+    faults: the kinds of the scripted faults that it met.
     """
 
     service: str
@@ -32,6 +33,7 @@ class Exchange:
     status: int
     response_headers: Mapping[str, str]
     response: Any
+    faults: Sequence[str] = ()
 
 
 HEADERS = frozenset(

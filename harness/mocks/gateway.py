@@ -128,7 +128,7 @@ class Gateway:
             )
         )
         if self._exchanges is not None:
-            self._exchanges.append(_exchange(service, environ, body, answer))
+            self._exchanges.append(_exchange(service, environ, body, answer, faults))
         if answer.ending is FaultKind.RESET:
             raise ConnectionAborted(reset=True)
         start_response(answer.status, answer.headers.to_wsgi_list())
@@ -181,7 +181,11 @@ class Gateway:
 
 
 def _exchange(
-    service: Service | None, environ: "WSGIEnvironment", body: bytes, answer: Answer
+    service: Service | None,
+    environ: "WSGIEnvironment",
+    body: bytes,
+    answer: Answer,
+    faults: Iterable[Fault],
 ) -> KeptExchange:
     content_type = str(environ.get("CONTENT_TYPE", ""))
     form = content_type.startswith("application/x-www-form-urlencoded")
@@ -196,6 +200,7 @@ def _exchange(
         status=int(answer.status.split(" ", 1)[0]),
         response_headers=kept_headers(dict(answer.headers)),
         response=kept_body(answer.body, answer.headers.get("Content-Type", "")),
+        faults=[fault.kind.value for fault in faults],
     )
 
 
