@@ -21,7 +21,7 @@ python:
 itest: ## boot the mirror and run the integration tests on it (the main job)
 	$(ITEST) run
 
-test: lint types unit image-test syncer-containers sql-audit ## everything but the slow tests (the audit runs the integration tests)
+test: lint types unit contract image-test syncer-containers sql-audit ## everything but the slow tests (the audit runs the integration tests)
 
 test-slow: python ## the tests that take minutes each
 	$(PYTEST) -s -m slow syncer/tests
@@ -57,6 +57,13 @@ syncer-containers: python ## the part of test-syncer that needs an engine
 bench-syncer: python ## a sync of ten changed files beside git fetch + rsync --checksum
 	$(PYTHON) syncer/bench
 
+.PHONY: contract
+contract: python
+	$(PYTEST) -p no:randomly --junitxml=$(JUNIT)/contract.xml tests/contract
+
+test-mocks: contract ## official clients and Airflow's hooks against the mocks, held against published schemas
+	$(ITEST) image-test -- -k unmodified_hooks
+
 images: ## build or pull every image
 	$(ITEST) images
 
@@ -86,5 +93,9 @@ compose: python ## regenerate compose/*.yaml
 doctor: ## engine, images, database, registry
 	$(ITEST) doctor
 
-.PHONY: help bootstrap itest test test-slow lint format types unit images image-test sql-audit up down bench \
-	bench-compare compose doctor test-syncer syncer-containers bench-syncer
+bench-mocks: ## what the mocks carry: 500 requests a second from 50 connections for a minute
+	@scripts/bootstrap python
+	DOCKER_HOST="$$(scripts/bootstrap engine)" $(PYTHON) -m bench.mocks_load
+
+.PHONY: help bootstrap itest test test-mocks test-slow test-syncer lint format types unit images image-test sql-audit up \
+	down bench bench-compare bench-mocks bench-syncer compose doctor syncer-containers

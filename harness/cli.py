@@ -39,6 +39,8 @@ from harness.images import ImageError
 from harness.paths import LAST, ROOT, STATE
 from harness.prepare import OptionError, Options, Prepared
 from harness.profile import Profile
+from harness.recording import record as recording
+from harness.recording.record import RecordError
 from harness.reset import ResetError
 from harness.runtime.base import StartError
 from harness.runtime.sweep import stacks, sweep_stale
@@ -58,6 +60,7 @@ EXPECTED = (
     WarmError,
     ResetError,
     TopologyError,
+    RecordError,
 )
 """Errors whose message is all that the user needs."""
 
@@ -189,6 +192,18 @@ def _parser() -> argparse.ArgumentParser:
     sql_audit.add_argument("-n", dest="workers", type=int, default=DEFAULT_WORKERS, help="tests at a time")
     sql_audit.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     sql_audit.set_defaults(run=_sql_audit, fresh=True, slow=False)
+
+    recorder = commands.add_parser(
+        "record",
+        help="record what a real service answers, for the mocks to be compared with",
+        description=recording.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    recorder.add_argument("config", type=Path, help="a TOML file that names the service")
+    recorder.add_argument(
+        "--output", type=Path, help="default: .itest/recordings/NAME.json, after the configuration"
+    )
+    recorder.set_defaults(run=_record)
 
     examine = commands.add_parser("doctor", parents=[common], help="what this machine has")
     examine.add_argument("--json", action="store_true", help="for scripts")
@@ -401,6 +416,13 @@ def _images(arguments: argparse.Namespace) -> int:
     prepare.obtain(prepared)
     for recipe in prepared.recipes.values():
         print(f"{recipe.reference}  {recipe.how}")
+    return 0
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    output = arguments.output or STATE / "recordings" / f"{arguments.config.stem}.json"
+    count = recording.record(arguments.config, output)
+    print(f"{count} exchanges, scrubbed, are in {output}; read them before you share them")
     return 0
 
 

@@ -53,8 +53,8 @@ class Clock:
         topology: Topology,
         fernet_key: str,
         record: Recorder,
-        mocks_due: Callable[[], float | None] = lambda: None,
-        say: Callable[[str], None] = lambda _: None,
+        mocks_due: Callable[[], float | None],
+        say: Callable[[str], None],
     ) -> None:
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
         self._database = database

@@ -10,14 +10,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import engine, records, reset, seeding
+from harness import attribution, engine, records, reset, seeding
 from harness.airflow import Airflow
+from harness.attribution import Try
 from harness.boot import BootReport
 from harness.clock import Clock, ClockError
 from harness.content import SUBPATH, Content, resolve
 from harness.database import Database
 from harness.history import History
 from harness.labels import Owner
+from harness.mocks.ledger import Effect
 from harness.mocks.readers import MocksControl, MocksUnreachableError
 from harness.paths import ROOT
 from harness.prepare import Prepared
@@ -106,6 +108,7 @@ class Environment:
             self.topology,
             self.settings.placeholders["ITEST_FERNET_KEY"],
             self.history.record,
+            self.mocks.next_due,
             say=lambda text: stderr_console().print(text),
         )
 
@@ -348,6 +351,16 @@ class Environment:
         if any(count != "0" for count in queued):
             found.append(f"the broker held {queued} messages and results")
         return found
+
+    def ledger(self) -> list[Effect]:
+        """The outward side effects so far, oldest first; Airflow's records tell the tasks that the pods could not."""
+        found = self.mocks.ledger()
+        if not attribution.needed(found):
+            return found
+        tries = [Try(*row) for row in self.database.rows(attribution.TRIES)]
+        return attribution.attribute(
+            found, [one for one in tries if self.tenant in f"{one.run_id} {one.dag_id}"]
+        )
 
     def _keep_journal(self) -> None:
         for request in self.mocks.journal():

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ import pytest
 from _pytest.junitxml import xml_key
 from rich.console import Console
 
-from harness import prepare, records, report
+from harness import egress, prepare, records, report
 from harness.content import ContentError
 from harness.engine import EngineError
 from harness.environment import Environment
 from harness.hub import Hub, HubClient, HubError
 from harness.images import ImageError
-from harness.mocks.readers import IcReader, S3Reader, SheetsReader, SlackReader
+from harness.mocks.readers import IcReader, MocksControl, S3Reader, SheetsReader, SlackReader
 from harness.mocks.tenancy import new_tenant
 from harness.paths import LAST
 from harness.prepare import OptionError, Prepared
@@ -41,6 +41,8 @@ BOOT_FAILED = 3
 
 OWNED = pytest.StashKey["Owned"]()
 ATTACHED = pytest.StashKey["Attached"]()
+SEEN = pytest.StashKey[int]()
+"""The last entry of the mocks' journal before the test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -82,6 +84,7 @@ class Owned:
         self._session: Session | None = None
         self.hub: Hub | None = None
         self.reports: list[report.Report] = []
+        self.egress = egress.EgressLog()
 
     @property
     def session(self) -> Session:
@@ -117,6 +120,7 @@ class Owned:
         """End what was started, after counting what it ran."""
         if self._session is not None:
             self.reports = self._session.finish()
+            report.save_egress(self.egress.lines, LAST)
         if self.hub is not None:
             self.hub.close()
 
@@ -136,8 +140,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "private_stack(clock=False): needs a mirror for itself, which is pristine; with a virtual clock if asked",
     )
+    config.addinivalue_line(
+        "markers", f"{egress.MARKER}(*patterns): may try to reach these hosts, or HOST:PORT, in vain"
+    )
     if not hasattr(config, "workerinput"):
         config.stash[OWNED] = Owned(config)
+        config.pluginmanager.register(config.stash[OWNED].egress)
     if threading.current_thread() is threading.main_thread():
         # Pipelines cancel with SIGTERM: end as at Ctrl-C, so that fixtures remove what they started.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -166,7 +174,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(config: pytest.Config) -> None:
     """Print the table of what ran, for this session's stacks."""
     if OWNED in config.stash:
-        report.show(config.stash[OWNED].reports, Console(highlight=False))
+        owned = config.stash[OWNED]
+        report.show(owned.reports, Console(highlight=False))
+        report.show_egress(owned.egress.lines, owned.reports, Console(highlight=False, soft_wrap=True))
 
 
 # ---- the process that runs tests
@@ -253,6 +263,8 @@ def env(attached: Attached, request: pytest.FixtureRequest) -> Iterator[Environm
     handle = _hand_out(attached, request.config, private)
     mine = handle if private else handle.for_tenant(new_tenant())
     mine.history.record("test", nodeid=request.node.nodeid, stack=mine.stack, tenant=mine.tenant)
+    seen = mine.mocks.journal()
+    request.node.stash[SEEN] = seen[-1].seq if seen else 0
     try:
         yield mine
     finally:
@@ -266,6 +278,16 @@ def env(attached: Attached, request: pytest.FixtureRequest) -> Iterator[Environm
 def slack(env: Environment) -> SlackReader:
     """What was posted to Slack during this test."""
     return env.mocks.slack
+
+
+@pytest.fixture
+def unit_mocks() -> Iterator[MocksControl]:
+    """The same fakes without a mirror, for content's unit tests: they answer requests, httpx and boto3."""
+    # moto takes a second to import, which only who asks for it should wait for.
+    from harness.mocks.unit import unit_mocks as started
+
+    with started() as mocks:
+        yield mocks
 
 
 @pytest.fixture
@@ -284,6 +306,21 @@ def s3(env: Environment) -> S3Reader:
 def ic(env: Environment) -> IcReader:
     """The Internet Computer: registry, proposals, alerts."""
     return env.mocks.ic
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test whose pods tried to reach what nobody mocks, unless it said so."""
+    since = item.stash.get(SEEN, 0)
+    try:
+        result = yield
+    except BaseException:
+        egress.judge(item, since)
+        raise
+    refused = egress.judge(item, since)
+    if refused:
+        pytest.fail(egress.complaint(refused), pytrace=False)
+    return result
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from harness import conflicts
 from harness.environment import Environment
 
 FILE = "report.json"
+EGRESS_FILE = "egress.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Report:
     settings: str
     conflicts: str = ""
     """How many COMMITs were made to fail, where that was asked for."""
+    egress: tuple[str, ...] = ()
+    """Attempts to get out of the stack that belong to no test, a line each."""
 
 
 def save(reports: Sequence[Report], folder: Path) -> None:
@@ -56,7 +59,7 @@ def save(reports: Sequence[Report], folder: Path) -> None:
 def load(folder: Path) -> list[Report]:
     """Read what `save` wrote; raises `FileNotFoundError`."""
     return [
-        Report(**{**data, "tally": Tally(**data["tally"])})
+        Report(**{**data, "tally": Tally(**data["tally"]), "egress": tuple(data["egress"])})
         for data in json.loads((folder / FILE).read_text())
     ]
 
@@ -77,7 +80,15 @@ def tally(env: Environment) -> Tally:
 
 def make(env: Environment, earlier: Tally) -> Report:
     """The report of `env`, with `earlier` counts from before it was reset."""
-    return Report(env.stack, tally(env) + earlier, **env.prepared.facts(), conflicts=_conflicts(env))
+    # What a test's tenancy saw is gone with it; what is left was nobody's.
+    attempts = tuple(attempt.told() for attempt in env.mocks.egress() if not attempt.run_id)
+    return Report(
+        env.stack,
+        tally(env) + earlier,
+        **env.prepared.facts(),
+        conflicts=_conflicts(env),
+        egress=attempts,
+    )
 
 
 def _conflicts(env: Environment) -> str:
@@ -108,6 +119,23 @@ def show(reports: Iterable[Report], console: Console) -> None:
         if values:
             table.add_row(title, ", ".join(sorted(values)))
     console.print(table)
+
+
+def save_egress(lines: Sequence[Mapping[str, str]], folder: Path) -> None:
+    """Write what tests' pods tried to reach to ``<folder>/egress.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / EGRESS_FILE).write_text(json.dumps(list(lines), indent=2) + "\n")
+
+
+def show_egress(lines: Sequence[Mapping[str, str]], reports: Iterable[Report], console: Console) -> None:
+    """Print each attempt to get out of the stacks with the test it belongs to; nothing when there was none."""
+    unknown = [
+        {"test": f"no test that is known, stack {report.stack}", "what": "egress refused", "attempt": attempt}
+        for report in reports
+        for attempt in report.egress
+    ]
+    for line in (*lines, *unknown):
+        console.print(f"{line['what']}: {line['attempt']} ({line['test']})")
 
 
 LABELS = {

@@ -10,6 +10,9 @@ from docker_cli import Docker
 
 from harness import prepare
 from harness.prepare import Options, Prepared
+from tests.contract.summary import pytest_configure, pytest_terminal_summary
+
+__all__ = ["pytest_configure", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")

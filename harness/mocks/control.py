@@ -7,27 +7,25 @@ Errors are `{"error": reason}`: 400 for malformed input, 404 for what does not e
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, fields
-from typing import Any
+from dataclasses import asdict
 
 from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound, ServiceUnavailable
 from werkzeug.wrappers import Request, Response
 
+from harness.mocks.control_parts import clearing, done, list_of
 from harness.mocks.fakes import Fakes, World
-from harness.mocks.grid import FormulaError
-from harness.mocks.ic_state import Alert, LifeCycle, Refused, Subnet
+from harness.mocks.fault_control import fault_routes
+from harness.mocks.google.grid import FormulaError
+from harness.mocks.ic_control import ic_routes
 from harness.mocks.journal import Journal
 from harness.mocks.s3 import NoSuchObject
+from harness.mocks.slack_control import slack_routes
 from harness.mocks.tenancy import DEFAULT, HEADER, TOKEN, is_tenant
 from harness.mocks.wsgi import Route, Router, json_object, json_response
 
 
 def _error(error: HTTPException) -> Response:
     return json_response({"error": error.description}, error.code or 500)
-
-
-def _done(changed: Any = None) -> Response:
-    return json_response({"ok": True} if changed is None else changed)
 
 
 def _tenant(request: Request) -> str:
@@ -45,50 +43,11 @@ def _for_tenant(handler: Callable[..., Response]) -> Callable[..., Response]:
     return lambda request, **variables: handler(_tenant(request), request, **variables)
 
 
-def _clearing(reset: Callable[[World], None]) -> Callable[..., Response]:
-    """A handler that puts one fake of a world back to pristine."""
-
-    def clear(world: World, _request: Request) -> Response:
-        reset(world)
-        return _done()
-
-    return clear
-
-
-def _list_of(body: dict[str, Any], name: str, kind: type) -> list[Any]:
-    """The list under `name`, all of one type. Raises BadRequest."""
-    value = body.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise BadRequest(f"{name!r} must be a list, each item a {kind.__name__}")
-    return value
-
-
 def _required(request: Request, name: str) -> str:
     value = request.args.get(name, "")
     if not value:
         raise BadRequest(f"query parameter {name!r} is required")
     return value
-
-
-def _subnet(item: dict[str, Any]) -> Subnet:
-    kinds = {"subnet_id": str, "replica_count": int, "subnet_type": str, "replica_version_id": str}
-    wrong = [name for name, kind in kinds.items() if type(item.get(name)) is not kind]
-    if wrong:
-        raise BadRequest(f"subnet {item.get('subnet_id')!r}: missing or malformed {', '.join(wrong)}")
-    if item["replica_count"] < 1:
-        raise BadRequest(f"subnet {item['subnet_id']}: replica_count must be at least 1")
-    return Subnet(**{name: item[name] for name in kinds})
-
-
-def _alert(item: Any) -> Alert:
-    """An alert given by its name, or as {"alertname", "severity"}."""
-    if isinstance(item, str) and item:
-        return Alert(item)
-    if not isinstance(item, dict) or not set(item) <= {"alertname", "severity"}:
-        raise BadRequest(f"{item!r} is neither an alert's name nor {{alertname, severity}}")
-    if not item.get("alertname") or not all(isinstance(value, str) for value in item.values()):
-        raise BadRequest(f"{item!r}: alertname and severity must be text")
-    return Alert(**item)
 
 
 class Control:
@@ -102,10 +61,11 @@ class Control:
             ("GET", "/journal", self._read_journal),
             ("GET", "/tally", self._tally),
             ("GET", "/pristine", self._pristine),
+            ("GET", "/next_due", self._next_due),
             ("POST", "/reset", self._reset),
             *self._s3_routes(),
         ]
-        worlds = [*self._slack_routes(), *self._sheets_routes(), *self._ic_routes()]
+        worlds = [*slack_routes(), *self._sheets_routes(), *ic_routes(), *fault_routes()]
         self.app = Router(
             [
                 *((method, path, _for_tenant(handler)) for method, path, handler in everybody),
@@ -118,34 +78,12 @@ class Control:
         """A handler of (tenant, request) from one of (world, request), which so gets no other tenant's."""
         return lambda tenant, request, **variables: handler(self._fakes.world(tenant), request, **variables)
 
-    def _slack_routes(self) -> list[Route]:
-        return [
-            ("GET", "/slack/messages", self._messages),
-            ("GET", "/slack/channels", self._channels),
-            ("PUT", "/slack/channels", self._set_channels),
-            ("DELETE", "/slack", _clearing(lambda world: world.slack.reset())),
-        ]
-
     def _sheets_routes(self) -> list[Route]:
         return [
             ("GET", "/sheets", lambda world, _: json_response(world.sheets.contents())),
             ("GET", "/sheets/<spreadsheet_id>/<path:tab>", self._rows),
             ("PUT", "/sheets/<spreadsheet_id>/<path:tab>", self._put_rows),
-            ("DELETE", "/sheets", _clearing(lambda world: world.sheets.reset())),
-        ]
-
-    def _ic_routes(self) -> list[Route]:
-        proposal = "/ic/proposals/<int:proposal_id>"
-        return [
-            ("GET", "/ic/registry", lambda world, _: json_response(world.ic.subnets())),
-            ("PUT", "/ic/registry", self._set_registry),
-            ("PUT", "/ic/settings", self._set_life_cycle),
-            ("PUT", "/ic/alerts", self._set_alerts),
-            ("GET", "/ic/proposals", lambda world, _: json_response(world.ic.proposals())),
-            ("GET", "/ic/admin-calls", lambda world, _: json_response(world.ic.admin_calls())),
-            ("POST", f"{proposal}/accept", lambda world, _, **id_: self._decide(world, True, **id_)),
-            ("POST", f"{proposal}/reject", lambda world, _, **id_: self._decide(world, False, **id_)),
-            ("DELETE", "/ic", _clearing(lambda world: world.ic.reset())),
+            ("DELETE", "/sheets", clearing(lambda world: world.sheets.reset())),
         ]
 
     def _s3_routes(self) -> list[Route]:
@@ -192,24 +130,16 @@ class Control:
         entries = len(self._journal.entries())
         return [*worlds, *([f"{entries} journal entries"] if entries else []), *self._fakes.s3.changes()]
 
+    def _next_due(self, _tenant: str, _request: Request) -> Response:
+        return json_response({"next_due": self._fakes.next_due()})
+
     def _reset(self, tenant: str, _request: Request) -> Response:
         if tenant:
             self._fakes.drop(tenant)
         else:
             self._fakes.reset()
         self._journal.forget(tenant)
-        return _done()
-
-    def _messages(self, world: World, request: Request) -> Response:
-        return json_response(world.slack.messages(request.args.get("channel")))
-
-    def _channels(self, world: World, _request: Request) -> Response:
-        return json_response({"channels": world.slack.channels()})
-
-    def _set_channels(self, world: World, request: Request) -> Response:
-        names = _list_of(json_object(request), "channels", str)
-        world.slack.set_channels(name.removeprefix("#") for name in names)
-        return _done()
+        return done()
 
     def _rows(self, world: World, _request: Request, spreadsheet_id: str, tab: str) -> Response:
         try:
@@ -218,55 +148,14 @@ class Control:
             raise NotFound(f"no tab {tab!r} in spreadsheet {spreadsheet_id!r}") from error
 
     def _put_rows(self, world: World, request: Request, spreadsheet_id: str, tab: str) -> Response:
-        rows = _list_of(json_object(request), "rows", list)
+        rows = list_of(json_object(request), "rows", list)
         if not all(item is None or isinstance(item, str | int | float) for row in rows for item in row):
             raise BadRequest("a cell must be text, a number, a boolean or null")
         try:
             world.sheets.put(spreadsheet_id, tab, rows)
         except FormulaError as error:
             raise BadRequest(f"formulas are not computed: {error}") from error
-        return _done()
-
-    def _set_registry(self, world: World, request: Request) -> Response:
-        subnets = [_subnet(item) for item in _list_of(json_object(request), "subnets", dict)]
-        ids = [subnet.subnet_id for subnet in subnets]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise BadRequest(f"subnet given twice: {', '.join(twice)}")
-        world.ic.set_registry(subnets)
-        return _done()
-
-    def _set_life_cycle(self, world: World, request: Request) -> Response:
-        body = json_object(request)
-        known = {field.name for field in fields(LifeCycle)}
-        if set(body) - known:
-            raise BadRequest(
-                f"unknown setting {', '.join(sorted(set(body) - known))}; known: {sorted(known)}"
-            )
-        for name, value in body.items():
-            if name == "auto":
-                if not isinstance(value, bool):
-                    raise BadRequest("'auto' must be true or false")
-            elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise BadRequest(f"{name!r} must be a number of seconds, not negative")
-        return _done(asdict(world.ic.set_life_cycle(body)))
-
-    def _set_alerts(self, world: World, request: Request) -> Response:
-        body = json_object(request)
-        alerts = [_alert(item) for item in _list_of(body, "alerts", object)]
-        try:
-            world.ic.set_alerts(str(body.get("subnet_id", "")), alerts)
-        except Refused as error:
-            raise BadRequest(str(error)) from error
-        return _done()
-
-    def _decide(self, world: World, accept: bool, proposal_id: int) -> Response:
-        try:
-            return json_response(world.ic.decide(proposal_id, accept))
-        except KeyError as error:
-            raise NotFound(f"no proposal {proposal_id}") from error
-        except Refused as error:
-            raise Conflict(str(error)) from error
+        return done()
 
     def _objects(self, tenant: str, request: Request) -> Response:
         bucket = _required(request, "bucket")
@@ -290,4 +179,4 @@ class Control:
         if tenant:
             raise Conflict("S3 is everybody's: one tenant cannot empty it")
         self._fakes.s3.reset()
-        return _done()
+        return done()

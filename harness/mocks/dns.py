@@ -6,7 +6,7 @@ The engine's resolver answers the stack's own names and forwards the rest here, 
 from dnslib import QTYPE, RCODE, DNSRecord  # type: ignore[import-untyped]
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer  # type: ignore[import-untyped]
 
-from harness.mocks.identity import Announcements
+from harness.mocks.identity import Announcements, Identity, Refused
 from harness.mocks.journal import Event, Journal
 from harness.mocks.pods import PodNames
 
@@ -44,9 +44,30 @@ class Refusal(BaseResolver):  # type: ignore[misc]
                 pod=self._pods.name(client),
                 status=RCODE.NXDOMAIN,
                 unmocked=True,
+                port=self._announcements.destination(client, host, identity),
                 identity=identity,
             )
             self._journal.append(event)
+
+
+def outward(journal: Journal, pods: PodNames) -> Refused:
+    """Journals connections to addresses outside of the stack, which no name server hears of."""
+
+    def remember(client: str, address: str, port: int, identity: Identity) -> None:
+        event = Event(
+            kind="connect",
+            service="",
+            method="CONNECT",
+            host=address,
+            client=client,
+            pod=pods.name(client),
+            unmocked=True,
+            port=port,
+            identity=identity,
+        )
+        journal.append(event)
+
+    return remember
 
 
 class DnsListener:

@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from harness.mocks.google_iam import GoogleIam
-from harness.mocks.google_oauth import GoogleOAuth
+from harness.mocks.faults import Faults
+from harness.mocks.google.access import ScopesOf
+from harness.mocks.google.drive import Drive
+from harness.mocks.google.drive_files import DriveFiles
+from harness.mocks.google.iam import GoogleIam
+from harness.mocks.google.oauth import GoogleOAuth
+from harness.mocks.google.sheets import Sheets
+from harness.mocks.google.spreadsheets import Spreadsheets
 from harness.mocks.ic import Nns, Proposals, Registry
 from harness.mocks.ic_state import InternetComputer
 from harness.mocks.names import BUCKETS, LOG_BUCKET, Service
 from harness.mocks.prometheus import Prometheus
 from harness.mocks.s3 import S3
 from harness.mocks.settings import Settings
-from harness.mocks.sheets import Sheets
-from harness.mocks.slack import Slack
+from harness.mocks.slack import Uploads, WebApi, Webhooks, Workspace
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -43,14 +48,21 @@ class Tally:
 class World:
     """The outside as one tenancy meets it. It refers to no other world, so nothing in it can reach one."""
 
-    def __init__(self, slack: Slack, sheets: Sheets, shared: Mapping[Service, "WSGIApplication"]) -> None:
-        self.slack = slack
-        self.sheets = sheets
+    def __init__(
+        self, slack_token: str, scopes_of: ScopesOf, shared: Mapping[Service, "WSGIApplication"]
+    ) -> None:
+        self.slack = Workspace()
+        self.sheets = Spreadsheets()
+        self.drive = DriveFiles(self.sheets)
         self.ic = InternetComputer()
+        self.faults = Faults()
         self._applications: dict[Service, WSGIApplication] = {
             **shared,
-            Service.SLACK: self.slack.app,
-            Service.GOOGLE_SHEETS: self.sheets.app,
+            Service.SLACK: WebApi(self.slack, slack_token).app,
+            Service.SLACK_HOOKS: Webhooks(self.slack, slack_token).app,
+            Service.SLACK_FILES: Uploads(self.slack).app,
+            Service.GOOGLE_SHEETS: Sheets(self.sheets, scopes_of).app,
+            Service.GOOGLE_DRIVE: Drive(self.drive, scopes_of).app,
             Service.IC_REGISTRY: Registry(self.ic).app,
             Service.IC_PROPOSALS: Proposals(self.ic).app,
             Service.IC_NNS: Nns(self.ic).app,
@@ -63,7 +75,13 @@ class World:
 
     def changes(self) -> list[str]:
         """How it differs from a new one, each in a few words."""
-        return [*self.slack.changes(), *self.sheets.changes(), *self.ic.changes()]
+        parts = (self.slack, self.sheets, self.drive, self.ic, self.faults)
+        return [change for part in parts for change in part.changes()]
+
+    def next_due(self) -> float | None:
+        """When it next changes by itself, in UNIX seconds; None when nothing is due."""
+        moments = [self.ic.next_due(), self.slack.next_due()]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def tally(self) -> Tally:
         """What it was ever asked to make."""
@@ -91,8 +109,7 @@ class Fakes:
         """The world of a tenant, made when somebody first asks for it."""
         with self._lock:
             if tenant not in self._worlds:
-                slack, sheets = Slack(self._slack_token), Sheets(self._oauth.scopes)
-                self._worlds[tenant] = World(slack, sheets, self._shared)
+                self._worlds[tenant] = World(self._slack_token, self._oauth.scopes, self._shared)
             return self._worlds[tenant]
 
     def drop(self, tenant: str) -> None:
@@ -100,11 +117,14 @@ class Fakes:
         with self._lock:
             world = self._worlds.pop(tenant, None)
             if world is not None:
+                world.faults.reset()
                 self._dropped += world.tally()
 
     def reset(self) -> None:
         """Back to pristine. Access tokens stay valid: clients in the pods keep theirs across tests."""
         with self._lock:
+            for world in self._worlds.values():
+                world.faults.reset()
             self._worlds.clear()
             self._dropped = Tally()
         self.s3.reset()
@@ -114,6 +134,12 @@ class Fakes:
         with self._lock:
             world = self._worlds.get(tenant)
         return world.changes() if world is not None else []
+
+    def next_due(self) -> float | None:
+        """The earliest moment in the future at which any world changes by itself, in UNIX seconds."""
+        with self._lock:
+            worlds = list(self._worlds.values())
+        return min((due for world in worlds if (due := world.next_due()) is not None), default=None)
 
     def tenants(self) -> list[str]:
         """Who has a world."""

@@ -5,7 +5,9 @@ from typing import Any
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Request, Response
 
-from harness.mocks.ic_state import ACTION, InternetComputer, Refused
+from harness.mocks.ic_models import ACTION, Refused
+from harness.mocks.ic_state import InternetComputer
+from harness.mocks.ledger import Kind, note
 from harness.mocks.wsgi import Router, json_object, json_response, pod_of, refuse_unknown
 
 MAX_LIMIT = 100
@@ -110,4 +112,7 @@ class Nns:
             proposal_id = self._ic.admin_call(call, pod_of(request))
         except Refused as error:
             raise BadRequest(str(error)) from error
+        if proposal_id is not None:
+            what = {"proposal_id": proposal_id, "replica_version_id": call["replica_version_id"]}
+            note(request, Kind.IC_PROPOSAL, call["subnet_id"], **what)
         return json_response({"proposal_id": proposal_id})

@@ -1,77 +1,21 @@
 """The Internet Computer as far as a GuestOS rollout sees it: subnets, proposals, replicas, alerts.
 
-Nothing runs in the background. A proposal stores when it is accepted and each read works out, from the clock,
-what has happened since: OPEN until it is accepted, then EXECUTED at once (the registry holds the new version),
-then the subnet's replicas move over, all of them after `upgrade_delay` seconds.
+Nothing runs in the background. A proposal stores when it is decided and each read works out, from the clock, what has
+happened since: OPEN until it is decided, ADOPTED until it is carried out, then EXECUTED (the registry holds the new
+version, and the subnet's replicas move over during `upgrade_delay` seconds) or FAILED; or REJECTED.
 """
 
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from harness.mocks.ic_models import Alert, LifeCycle, Outcome, Proposal, Refused, Subnet, shown_subnet
+
 FIRST_PROPOSAL = 130_000
-ACTION = "DeployGuestosToAllSubnetNodes"
 _VERSION = re.compile(r"[0-9a-f]{40}")
-
-
-class Refused(ValueError):
-    """The request contradicts the state or is malformed; the message says how."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    """One subnet as the registry lists it."""
-
-    subnet_id: str
-    replica_count: int
-    subnet_type: str
-    replica_version_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A firing alert of a subnet."""
-
-    alertname: str
-    severity: str = "critical"
-
-
-@dataclass(frozen=True, slots=True)
-class LifeCycle:
-    """How proposals move: `auto` accepts after `acceptance_delay` seconds, otherwise a test decides."""
-
-    acceptance_delay: float = 1.0
-    upgrade_delay: float = 1.0
-    auto: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """Times are UNIX seconds. accepted_at may be in the future; None while nobody decides."""
-
-    proposal_id: int
-    subnet_id: str
-    replica_version_id: str
-    proposer: str
-    title: str
-    summary: str
-    created_at: float
-    upgrade_delay: float
-    accepted_at: float | None = None
-    rejected: bool = False
-
-    def status(self, now: float) -> str:
-        """OPEN, EXECUTED or REJECTED at `now`."""
-        if self.rejected:
-            return "REJECTED"
-        return "EXECUTED" if self.executed(now) else "OPEN"
-
-    def executed(self, now: float) -> bool:
-        """Whether the registry holds the new version at `now`."""
-        return self.accepted_at is not None and self.accepted_at <= now
 
 
 class InternetComputer:
@@ -128,23 +72,52 @@ class InternetComputer:
             self._known(subnet_id)
             self._alerts[subnet_id] = tuple(alerts)
 
+    def raise_alert(self, subnet_id: str, alert: Alert) -> None:
+        """Let an alert fire besides those that do. Raises Refused for an unknown subnet."""
+        with self._lock:
+            self._known(subnet_id)
+            others = self._without(subnet_id, alert.alertname)
+            self._alerts[subnet_id] = (*others, alert)
+
+    def clear_alert(self, subnet_id: str, alertname: str) -> None:
+        """End one alert. Raises Refused when no such alert was raised."""
+        with self._lock:
+            others = self._without(subnet_id, alertname)
+            if len(others) == len(self._alerts.get(subnet_id, ())):
+                raise Refused(f"no alert {alertname!r} of subnet {subnet_id} was raised")
+            self._alerts[subnet_id] = others
+
+    def _without(self, subnet_id: str, alertname: str) -> tuple[Alert, ...]:
+        return tuple(alert for alert in self._alerts.get(subnet_id, ()) if alert.alertname != alertname)
+
+    def next_due(self) -> float | None:
+        """The next moment at which something changes by itself; None when nothing will."""
+        with self._lock:
+            now = self.now()
+            replicas = {subnet.subnet_id: subnet.replica_count for subnet in self._subnets.values()}
+            moments = [
+                moment
+                for proposal in self._proposals.values()
+                for moment in proposal.moments(replicas.get(proposal.subnet_id, 1))
+            ]
+            ends = [alert.ends_at for alerts in self._alerts.values() for alert in alerts if alert.ends_at]
+            return min((moment for moment in (*moments, *ends) if moment > now), default=None)
+
     def subnets(self) -> list[dict[str, Any]]:
         """The registry's list, each subnet with the version that its last executed proposal set."""
         with self._lock:
-            return [
-                asdict(replace(subnet, replica_version_id=self._versions(subnet)[-1]))
-                for subnet in self._subnets.values()
-            ]
+            return [shown_subnet(subnet, self._versions(subnet)[-1]) for subnet in self._subnets.values()]
 
     def proposals(self) -> list[dict[str, Any]]:
         """All proposals, newest first, in the shape of the public API."""
         with self._lock:
-            return [self._shown(proposal) for proposal in reversed(self._proposals.values())]
+            now = self.now()
+            return [proposal.shown(now) for proposal in reversed(self._proposals.values())]
 
     def proposal(self, proposal_id: int) -> dict[str, Any]:
         """One proposal. Raises KeyError."""
         with self._lock:
-            return self._shown(self._proposals[proposal_id])
+            return self._proposals[proposal_id].shown(self.now())
 
     def admin_calls(self) -> list[dict[str, Any]]:
         """Every ic-admin call in order, dry runs and refused ones too."""
@@ -166,8 +139,8 @@ class InternetComputer:
             entry["proposal_id"] = self._propose(call)
             return int(entry["proposal_id"])
 
-    def decide(self, proposal_id: int, accept: bool) -> dict[str, Any]:
-        """Accept or reject an open proposal. Raises KeyError, or Refused when it is not open."""
+    def decide(self, proposal_id: int, outcome: Outcome) -> dict[str, Any]:
+        """Adopt or reject an open proposal now. Raises KeyError, or Refused when it is not open."""
         with self._lock:
             proposal = self._proposals[proposal_id]
             now = self.now()
@@ -175,9 +148,9 @@ class InternetComputer:
                 raise Refused(
                     f"proposal {proposal_id} is {proposal.status(now)}, only an OPEN one can be decided"
                 )
-            decided = replace(proposal, accepted_at=now) if accept else replace(proposal, rejected=True)
+            decided = replace(proposal, decided_at=now, outcome=outcome)
             self._proposals[proposal_id] = decided
-            return self._shown(decided)
+            return decided.shown(now)
 
     def replicas(self) -> list[tuple[str, str, int]]:
         """(subnet, version, number of replicas running it), no zeros; a subnet under way has two versions."""
@@ -192,7 +165,13 @@ class InternetComputer:
     def alerts(self) -> list[tuple[str, Alert]]:
         """(subnet, alert) for each alert that fires."""
         with self._lock:
-            return [(subnet, alert) for subnet, alerts in self._alerts.items() for alert in alerts]
+            now = self.now()
+            return [
+                (subnet, alert)
+                for subnet, alerts in self._alerts.items()
+                for alert in alerts
+                if alert.fires(now)
+            ]
 
     def _known(self, subnet_id: str) -> Subnet:
         try:
@@ -216,26 +195,13 @@ class InternetComputer:
             title=call["title"],
             summary=call["summary"],
             created_at=now,
+            execution_delay=cycle.execution_delay,
             upgrade_delay=cycle.upgrade_delay,
-            accepted_at=now + cycle.acceptance_delay if cycle.auto else None,
+            decided_at=now + cycle.acceptance_delay if cycle.auto else None,
+            outcome=cycle.outcome,
         )
         self._proposed += 1
         return proposal_id
-
-    def _shown(self, proposal: Proposal) -> dict[str, Any]:
-        return {
-            "proposal_id": proposal.proposal_id,
-            "title": proposal.title,
-            "summary": proposal.summary,
-            "action_nns_function": ACTION,
-            "status": proposal.status(self.now()),
-            "proposer": proposal.proposer,
-            "proposal_timestamp_seconds": int(proposal.created_at),
-            "payload": {
-                "subnet_id": proposal.subnet_id,
-                "replica_version_id": proposal.replica_version_id,
-            },
-        }
 
     def _executed(self, subnet: Subnet) -> list[Proposal]:
         """The subnet's proposals that count, in the order of their execution."""
@@ -245,9 +211,9 @@ class InternetComputer:
             for proposal in self._proposals.values()
             if proposal.subnet_id == subnet.subnet_id
             and proposal.executed(now)
-            and (proposal.accepted_at or 0.0) >= self._subnets_since
+            and (proposal.carried_out_at or 0.0) >= self._subnets_since
         ]
-        return sorted(executed, key=lambda proposal: (proposal.accepted_at or 0.0, proposal.proposal_id))
+        return sorted(executed, key=lambda proposal: (proposal.carried_out_at or 0.0, proposal.proposal_id))
 
     def _versions(self, subnet: Subnet) -> list[str]:
         """The versions the registry held for a subnet, the present one last."""
@@ -260,10 +226,7 @@ class InternetComputer:
         executed = self._executed(subnet)
         moved = subnet.replica_count
         if executed:
-            last = executed[-1]
-            elapsed = self.now() - (last.accepted_at or 0.0)
-            if elapsed < last.upgrade_delay:
-                moved = int(subnet.replica_count * elapsed / last.upgrade_delay)
+            moved = executed[-1].moved(subnet.replica_count, self.now())
         running[versions[-1]] += moved
         running[versions[-2] if executed else versions[-1]] += subnet.replica_count - moved
         return running

@@ -1,8 +1,9 @@
 """Which task of which DAG run opened a connection or looked up a name: what the pods announce over UDP.
 
 `pods_site/sitecustomize.py` is the other side. A datagram is a JSON object: `port` (the connection's local TCP port)
-or `host` (the name about to be looked up), and the fields of `Identity`. It is acknowledged with `ok` once it counts;
-a malformed one is neither answered nor kept.
+or `host` (the name about to be looked up) or `address` (outside of the stack, about to be connected to), the last two
+with `to`, the destination port, and the fields of `Identity`. It is acknowledged with `ok` once it counts; a malformed
+one is neither answered nor kept.
 """
 
 import json
@@ -47,9 +48,10 @@ NOBODY = Identity()
 
 @dataclass(slots=True)
 class _LookUp:
-    """When it was announced, and the record types of the questions that were taken for it."""
+    """When and for which port it was announced, and the record types of the questions that were taken for it."""
 
     at: float
+    to: int
     asked: set[str] = field(default_factory=set)
 
 
@@ -72,13 +74,13 @@ class Announcements:
         with self._lock:
             _put(self._ports, (client, port), identity, self._most)
 
-    def name(self, client: str, host: str, identity: Identity) -> None:
-        """`identity` is about to look up `host` from the client address."""
+    def name(self, client: str, host: str, identity: Identity, to: int = 0) -> None:
+        """`identity` is about to look up `host` from the client address, to connect to port `to` if that is known."""
         key, now = (client, _plain(host)), self._now()
         with self._lock:
             announced = _recent(self._names.get(key, {}), now)
             announced.pop(identity, None)
-            _put(self._names, key, {**announced, identity: _LookUp(now)}, self._most)
+            _put(self._names, key, {**announced, identity: _LookUp(now, to)}, self._most)
 
     def take(self, client: str, port: int) -> Identity:
         """Whose the connection from (client address, TCP port) is, told once; else NOBODY."""
@@ -101,6 +103,12 @@ class Announcements:
                 announced[identity].asked.add(record_type)
             return tuple(waiting or list(announced)[-1:] or [NOBODY])
 
+    def destination(self, client: str, host: str, identity: Identity) -> int:
+        """The port for which `identity` last looked up `host`, 0 if that is not known."""
+        with self._lock:
+            look_up = self._names.get((client, _plain(host)), {}).get(identity)
+            return look_up.to if look_up else 0
+
 
 def _plain(host: str) -> str:
     return host.rstrip(".").lower()
@@ -119,34 +127,47 @@ def _put(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:
         kept.popitem(last=False)
 
 
-def record(datagram: bytes, client: str, announcements: Announcements) -> bool:
+Refused = Callable[[str, str, int, Identity], None]
+"""Told (client address, destination address, its port, who) of a connection that leads out of the stack."""
+
+
+def record(datagram: bytes, client: str, announcements: Announcements, refused: Refused) -> bool:
     """Whether `datagram`, sent from the client address, was well-formed and now counts."""
     try:
         body = json.loads(datagram)
     except (ValueError, RecursionError):
         return False
+    if not isinstance(body, dict):
+        return False
     identity = _identity(body)
-    if identity is None:
+    about = [name for name in ("port", "host", "address") if body.get(name) is not None]
+    to = body.get("to", 0)
+    if identity is None or len(about) != 1 or type(to) is not int or not 0 <= to < 65536:
         return False
-    port, host = body.get("port"), body.get("host")
-    if type(port) is int and 0 < port < 65536 and host is None:
-        announcements.port(client, port, identity)
-    elif isinstance(host, str) and host and port is None:
-        announcements.name(client, host, identity)
+    value = body[about[0]]
+    if about == ["port"]:
+        if identity == NOBODY or type(value) is not int or not 0 < value < 65536:
+            return False
+        announcements.port(client, value, identity)
+        return True
+    if not isinstance(value, str) or not value:
+        return False
+    if about == ["address"]:
+        refused(client, value, to, identity)
+    elif identity == NOBODY:
+        return False
     else:
-        return False
+        announcements.name(client, value, identity, to)
     return True
 
 
-def _identity(body: Any) -> Identity | None:
-    """The identity in a decoded datagram; None when a field is missing or of another type."""
-    if not isinstance(body, dict):
-        return None
+def _identity(body: dict[str, Any]) -> Identity | None:
+    """The identity in a decoded datagram; None when a field is missing or of another type, or only half is there."""
     given: dict[str, Any] = {it.name: body.get(it.name) for it in fields(Identity)}
     if any(type(given[it.name]) is not it.type for it in fields(Identity)):
         return None
     identity = Identity(**given)
-    return identity if identity.dag_id and identity.run_id else None
+    return identity if identity == NOBODY or (identity.dag_id and identity.run_id) else None
 
 
 class _Handler(socketserver.BaseRequestHandler):
@@ -154,21 +175,23 @@ class _Handler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         datagram, socket = self.request
-        if record(datagram, str(self.client_address[0]), self.server.announcements):
+        server = self.server
+        if record(datagram, str(self.client_address[0]), server.announcements, server.refused):
             socket.sendto(ACKNOWLEDGEMENT, self.client_address)
 
 
 class _Server(socketserver.UDPServer):
-    def __init__(self, address: tuple[str, int], announcements: Announcements) -> None:
+    def __init__(self, address: tuple[str, int], announcements: Announcements, refused: Refused) -> None:
         self.announcements = announcements
+        self.refused = refused
         super().__init__(address, _Handler)
 
 
 class IdentityListener:
     """Receives announcements at a UDP port (0: a free one), bound when the constructor returns."""
 
-    def __init__(self, address: str, port: int, announcements: Announcements) -> None:
-        self._server = _Server((address, port), announcements)
+    def __init__(self, address: str, port: int, announcements: Announcements, refused: Refused) -> None:
+        self._server = _Server((address, port), announcements, refused)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, name=f"identity-{self.port}", daemon=True

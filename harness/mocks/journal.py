@@ -38,12 +38,14 @@ def redact(value: Any, key: str = "") -> Any:
 class Event:
     """What happened, before it has a place in the journal.
 
-    kind: "http" or "dns". For dns, `method` is the record type, `host` the name asked for.
+    kind: "http", "dns", "tls" (a handshake that a fault reset) or "connect" (a pod could not connect to an address).
+    For dns, `method` is the record type, `host` the name asked for. port: the destination's, 0 where it is not known.
     service: the fake that answered, "dns", or "" when nobody mocks the host.
     request: the decoded body (JSON or form), or {"bytes": n} for any other body, or None.
     client: the caller's address; pod: its name, or the address again when it has none.
     unmocked: nothing here serves that host or path.
     error: what went wrong inside the fake, a bug of the mocks.
+    faults: the kinds of the scripted faults that it met. effects: what it changed outside, as `ledger.note` keeps it.
     identity: the task that asked; its fields and its tenant are fields of the entry.
     """
 
@@ -60,6 +62,9 @@ class Event:
     duration_ms: float = 0.0
     unmocked: bool = False
     error: str = ""
+    port: int = 0
+    faults: tuple[str, ...] = ()
+    effects: tuple[Mapping[str, Any], ...] = ()
     identity: Identity = NOBODY
 
 
@@ -79,6 +84,7 @@ class Journal:
         entry.update(tenant=event.identity.tenant, **entry.pop("identity"))
         entry["query"] = redact(entry["query"])
         entry["request"] = redact(entry["request"])
+        entry["effects"] = redact(entry["effects"])
         with self._lock:
             self._seq += 1
             entry = {"seq": self._seq, "time": datetime.now(UTC).isoformat(), **entry}

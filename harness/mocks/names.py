@@ -13,9 +13,12 @@ class Service(StrEnum):
     """A fake's name as it stands in the journal."""
 
     SLACK = "slack"
+    SLACK_HOOKS = "slack_hooks"
+    SLACK_FILES = "slack_files"
     GOOGLE_IAM = "google_iam"
     GOOGLE_OAUTH = "google_oauth"
     GOOGLE_SHEETS = "google_sheets"
+    GOOGLE_DRIVE = "google_drive"
     IC_REGISTRY = "ic_registry"
     IC_PROPOSALS = "ic_proposals"
     IC_NNS = "ic_nns"
@@ -31,9 +34,12 @@ HOSTS: Mapping[str, Service] = MappingProxyType(
     {
         "slack.com": Service.SLACK,
         "www.slack.com": Service.SLACK,
+        "hooks.slack.com": Service.SLACK_HOOKS,
+        "files.slack.com": Service.SLACK_FILES,
         "iamcredentials.googleapis.com": Service.GOOGLE_IAM,
         "oauth2.googleapis.com": Service.GOOGLE_OAUTH,
         "sheets.googleapis.com": Service.GOOGLE_SHEETS,
+        "www.googleapis.com": Service.GOOGLE_DRIVE,
         "dashboard.mainnet.dfinity.network": Service.IC_REGISTRY,
         "ic-api.internetcomputer.org": Service.IC_PROPOSALS,
         "ic0.app": Service.IC_NNS,

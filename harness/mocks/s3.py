@@ -8,13 +8,15 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 from xml.etree import ElementTree
 
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
+from harness.mocks.ledger import Kind, note_in
 from harness.mocks.names import S3_HOST
+from harness.mocks.wsgi import path_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -46,7 +48,14 @@ class S3:
         self._loaded: Future[WSGIApplication] = Future()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        return self.wait()(_path_style(environ), start_response)
+        by_path = _path_style(environ)
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            if status.startswith("2"):
+                _note_effect(environ, path_of(by_path).lstrip("/"))
+            return start_response(status, headers, exc_info)
+
+        return self.wait()(by_path, start)
 
     def load(self) -> None:
         """Begin to load, once."""
@@ -133,6 +142,18 @@ def _xml(answer: Response) -> tuple[ElementTree.Element, str]:
     # The XML comes from moto in this very process.
     root = ElementTree.fromstring(answer.get_data())  # noqa: S314
     return root, root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+
+
+def _note_effect(environ: "WSGIEnvironment", target: str) -> None:
+    """What a request that succeeded has done to an object `bucket/key`; of an upload in parts its completion counts."""
+    if not target.partition("/")[2]:
+        return
+    query = parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
+    method = environ["REQUEST_METHOD"]
+    if (method == "PUT" and "partNumber" not in query) or (method == "POST" and "uploadId" in query):
+        note_in(environ, Kind.S3_PUT, target)
+    elif method == "DELETE" and "uploadId" not in query:
+        note_in(environ, Kind.S3_DELETE, target)
 
 
 def _path_style(environ: "WSGIEnvironment") -> "WSGIEnvironment":

@@ -5,14 +5,17 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from harness.mocks.connections import IdentifyingServer
+from harness.mocks.connections import HandshakeGuard, IdentifyingServer
 from harness.mocks.control import Control
-from harness.mocks.dns import DnsListener, Refusal
+from harness.mocks.dns import DnsListener, Refusal, outward
+from harness.mocks.exchanges import FILE as EXCHANGES
+from harness.mocks.exchanges import ExchangeLog
 from harness.mocks.fakes import Fakes
 from harness.mocks.gateway import Gateway
+from harness.mocks.handshakes import Handshakes
 from harness.mocks.identity import Announcements, IdentityListener
 from harness.mocks.journal import Journal
-from harness.mocks.names import Service, certificate_names
+from harness.mocks.names import Service, certificate_names, service_of
 from harness.mocks.pki import Authority, TlsAdapter
 from harness.mocks.pods import PodNames
 from harness.mocks.provision import provision
@@ -48,8 +51,11 @@ class HttpListener:
         threads: int,
         announcements: Announcements,
         tls: TlsAdapter | None = None,
+        guard: HandshakeGuard | None = None,
     ) -> None:
-        self._server = IdentifyingServer((address, port), decoding(application), threads, announcements)
+        self._server = IdentifyingServer(
+            (address, port), decoding(application), threads, announcements, guard
+        )
         self._server.ssl_adapter = tls
         self._server.prepare()
         self.port: int = self._server.bind_addr[1]
@@ -78,15 +84,22 @@ class Mocks:
         authority = Authority()
         self._pods = PodNames(settings.stack)
         announcements = Announcements()
-        gateway = Gateway(self.fakes, self.journal, self._pods, extra)
+
+        def service_at(host: str) -> Service | None:
+            return service_of(host) or extra.get(host)
+
+        self._exchanges = ExchangeLog(settings.state_dir / EXCHANGES) if settings.keep_exchanges else None
+        gateway = Gateway(self.fakes, self.journal, self._pods, service_at, self._exchanges)
+        guard = Handshakes(self.fakes, self.journal, self._pods, service_at)
         tls = TlsAdapter(authority.server_context((*certificate_names(), *extra)))
         control = Control(self.fakes, self.journal).app
         address, ports = settings.listen_address, settings.ports
         self._http = HttpListener(address, ports.http, gateway, THREADS, announcements)
-        self._https = HttpListener(address, ports.https, gateway, THREADS, announcements, tls)
+        self._https = HttpListener(address, ports.https, gateway, THREADS, announcements, tls, guard)
         self._control = HttpListener(address, ports.control, control, CONTROL_THREADS, announcements)
         self._dns = DnsListener(address, ports.dns, Refusal(self.journal, self._pods, announcements))
-        self._identity = IdentityListener(address, ports.identity, announcements)
+        refused = outward(self.journal, self._pods)
+        self._identity = IdentityListener(address, ports.identity, announcements, refused)
         provision(settings.shared_dir, authority.certificate())
 
     def ports(self) -> Ports:
@@ -106,6 +119,8 @@ class Mocks:
         for listener in self._listeners():
             listener.stop()
         self.journal.close()
+        if self._exchanges is not None:
+            self._exchanges.close()
 
     def _listeners(self) -> Iterable[HttpListener | DnsListener | IdentityListener]:
         return (self._identity, self._dns, self._http, self._https, self._control)

@@ -30,6 +30,7 @@ class Settings:
     google_client_email: the service account those assertions must come from.
     shared_dir: volume that every pod mounts; receives what `provision` writes.
     state_dir: private directory of this process; receives `journal.jsonl`.
+    keep_exchanges: write whole exchanges to `exchanges.jsonl` in state_dir, for the contract suite.
     stack: prefix of the stack's container names, removed to get a pod's name.
     """
 
@@ -41,6 +42,7 @@ class Settings:
     stack: str = ""
     listen_address: str = "0.0.0.0"  # noqa: S104 - pods reach it over the stack's network
     ports: Ports = Ports()
+    keep_exchanges: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -60,4 +62,5 @@ class Settings:
             shared_dir=Path(environment.get("ITEST_SHARED_DIR", "/opt/itest")),
             state_dir=Path(environment.get("ITEST_STATE_DIR", default_state)),
             stack=environment.get("ITEST_STACK", ""),
+            keep_exchanges=environment.get("ITEST_KEEP_EXCHANGES") == "1",
         )

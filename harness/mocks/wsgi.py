@@ -47,6 +47,11 @@ def pod_of(request: Request) -> str:
     return str(request.environ.get(POD_KEY, ""))
 
 
+def path_of(environ: "WSGIEnvironment") -> str:
+    """The decoded path as text."""
+    return str(environ["PATH_INFO"]).encode("latin-1").decode("utf-8", "replace")
+
+
 def json_object(request: Request) -> dict[str, Any]:
     """The request's body as a JSON object. Raises BadRequest with a reason."""
     try:

@@ -107,14 +107,18 @@ def test_what_a_push_deletes_is_gone_from_every_pod(env: Environment) -> None:
         assert set(there.values()) == {expected}, there
 
 
+@pytest.mark.expects_egress("registry.example.com:443", "1.1.1.1:80")
 def test_calls_out_of_the_stack_are_refused_at_once_and_named(env: Environment) -> None:
     run = env.airflow.trigger(env.add_dag("egress_probe", PROBE))
     run.wait(timeout=90)
     for index in (0, 1):
         outcome = run.xcom("reach", map_index=index)
         assert outcome["error"], outcome
-    tried = {(attempt.pod, attempt.task_id, attempt.run_id, attempt.host) for attempt in env.mocks.egress()}
-    assert ("worker-1", "reach", run.run_id, "registry.example.com") in tried
+    tried = {(it.pod, it.task_id, it.run_id, it.host, it.port) for it in env.mocks.egress()}
+    assert tried == {
+        ("worker-1", "reach", run.run_id, host, port)
+        for host, port in (("registry.example.com", 443), ("1.1.1.1", 80))
+    }
 
 
 def test_no_pod_has_a_route_out(env: Environment) -> None:

@@ -1,4 +1,5 @@
-"""Python imports this at every start in the pods. It tells the mocks which task instance opens a connection.
+"""Python imports this at every start in the pods. It tells the mocks which task instance opens a connection, looks up
+a name, or connects to an address outside of the stack.
 
 ITEST_IDENTITY: `HOST:UDPPORT` where the mocks listen for announcements (`harness/mocks/identity.py`), optionally
 followed by `/PORT,...`, the TCP ports that count, else 80 and 443. Without it nothing is announced.
@@ -30,6 +31,8 @@ PORTS = (80, 443)
 PORT_SECONDS, PORT_TRIES = 0.5, 2
 """A connection waits for its acknowledgement: without it, the mocks would take the request for nobody's."""
 NAME_SECONDS, NAME_TRIES = 0.2, 1
+NETWORK = 3
+"""How many bytes of their addresses all containers of a stack have in common: it has a /24 of its own."""
 QUIET_SECONDS = 60.0
 """How long nothing is announced after the mocks did not acknowledge."""
 STRUCTLOG = "structlog_"
@@ -69,14 +72,30 @@ def of_environment() -> Fields | None:
     dag_id, run_id = read("AIRFLOW_CTX_DAG_ID"), read("AIRFLOW_CTX_DAG_RUN_ID")
     if not dag_id or not run_id:
         return None
+    task_id = read("AIRFLOW_CTX_TASK_ID")
     # Airflow 3.3 exports no map index.
     return _fields(
         dag_id,
         run_id,
-        read("AIRFLOW_CTX_TASK_ID"),
-        read("AIRFLOW_CTX_MAP_INDEX"),
+        task_id,
+        read("AIRFLOW_CTX_MAP_INDEX", running_map_index(task_id)),
         read("AIRFLOW_CTX_TRY_NUMBER"),
     )
+
+
+def running_map_index(task_id: str | None) -> Any:
+    """The map index of the task that this process runs, as Airflow's own context has it; None where there is none.
+
+    A process that the task has started has no such context.
+    """
+    module = sys.modules.get("airflow.sdk.definitions._internal.contextmanager")
+    contexts = getattr(module, "_CURRENT_CONTEXT", None)
+    try:
+        running = contexts[-1]["ti"] if contexts else None
+        return running.map_index if running is not None and running.task_id == task_id else None
+    except Exception:
+        # It is Airflow's own affair and may change: then the index is not known, and the rest still is.
+        return None
 
 
 def of_trigger_name(name: str) -> Fields | None:
@@ -126,6 +145,17 @@ def _fields(dag_id: str, run_id: str, task_id: Any, map_index: Any, try_number: 
         "map_index": _number(map_index, -1),
         "try_number": _number(try_number, 0),
     }
+
+
+def _destination(port: Any) -> int:
+    """The port that a name is looked up for, 0 where that is none: services may be named."""
+    if isinstance(port, bytes):
+        port = port.decode()
+    if isinstance(port, str) and not port.isdigit():
+        from _socket import getservbyname
+
+        port = getservbyname(port)
+    return _number(port, 0)
 
 
 def _number(value: Any, default: int) -> int:
@@ -183,9 +213,14 @@ class Announcer:
     def _see_connect(self, connecting: _socket.socket, address: Any) -> None:
         import _socket
 
-        if not isinstance(address, tuple) or len(address) != 2 or address[1] not in self._tcp_ports:
+        if not isinstance(address, tuple) or connecting.type != _socket.SOCK_STREAM:
             return
-        if connecting.family != _socket.AF_INET or connecting.type != _socket.SOCK_STREAM:
+        if self._leads_out(address):
+            self._see_way_out(address)
+            return
+        if len(address) != 2 or address[1] not in self._tcp_ports:
+            return
+        if connecting.family != _socket.AF_INET:
             return
         identity = self._identity()
         if identity is None or self._is_quiet("port"):
@@ -200,7 +235,28 @@ class Announcer:
         if not self._announce({"port": port, **identity}, PORT_SECONDS, PORT_TRIES):
             self._be_quiet("port", "host")
 
-    def _see_lookup(self, host: Any, *_: Any) -> None:
+    def _leads_out(self, address: tuple[Any, ...]) -> bool:
+        """Whether an address (not a name) belongs to neither this host nor the stack."""
+        host = address[0]
+        if not isinstance(host, str):
+            return False
+        if ":" in host:
+            return host not in ("::", "::1") and not host.startswith(("::ffff:", "fe80"))
+        parts = host.split(".")
+        if len(parts) != 4 or not all(part.isdigit() for part in parts) or parts[0] in ("0", "127"):
+            return False
+        return parts[:NETWORK] != self._mocks().split(".")[:NETWORK]
+
+    def _see_way_out(self, address: tuple[Any, ...]) -> None:
+        """Nobody answers there, and no name server is asked: this is the only trace of it."""
+        if self._is_quiet("host"):
+            return
+        identity = self._identity() or _fields("", "", None, None, None)
+        message = {"address": address[0], "to": address[1], **identity}
+        if not self._announce(message, NAME_SECONDS, NAME_TRIES):
+            self._be_quiet("host")
+
+    def _see_lookup(self, host: Any, port: Any = None, *_: Any) -> None:
         # anyio, and httpx with it, looks up bytes.
         name = (host.decode() if isinstance(host, bytes) else host or "").rstrip(".")
         if "." not in name or ":" in name or name.replace(".", "").isdigit():
@@ -208,7 +264,8 @@ class Announcer:
         identity = self._identity()
         if identity is None or self._is_quiet("host"):
             return
-        if not self._announce({"host": name, **identity}, NAME_SECONDS, NAME_TRIES):
+        message = {"host": name, "to": _destination(port), **identity}
+        if not self._announce(message, NAME_SECONDS, NAME_TRIES):
             self._be_quiet("host")
 
     def _identity(self) -> Fields | None:

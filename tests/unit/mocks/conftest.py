@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,10 @@ def task_of(tenant: str, task_id: str = "tell") -> Identity:
     return Identity("rollout", f"manual__{tenant}/2026-11-16T09:00:00+00:00", task_id, -1, 1)
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@contextmanager
+def running_mocks(root: Path, *, keep_exchanges: bool = False) -> Iterator[Running]:
+    """Mocks on free ports, with their files below `root`."""
     private, public = private_key_pem()
-    root = tmp_path_factory.mktemp("mocks")
     settings = Settings(
         slack_token=SLACK_TOKEN,
         google_public_key=public,
@@ -121,11 +122,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         state_dir=root / "state",
         listen_address="127.0.0.1",
         ports=Ports(0, 0, 0, 0, 0),
+        keep_exchanges=keep_exchanges,
     )
     mocks = Mocks(settings, extra_hosts={"localhost": Service.IC_NNS})
     mocks.start()
-    yield Running(mocks.ports(), settings.shared_dir, settings.state_dir, private)
-    mocks.stop()
+    try:
+        yield Running(mocks.ports(), settings.shared_dir, settings.state_dir, private)
+    finally:
+        mocks.stop()
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_mocks(tmp_path_factory.mktemp("mocks")) as started:
+        yield started
 
 
 @pytest.fixture

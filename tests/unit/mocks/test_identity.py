@@ -15,6 +15,11 @@ POD = "10.0.0.2"
 FIELDS = {"dag_id": "dag", "run_id": "run-1", "task_id": "task", "map_index": 2, "try_number": 1}
 
 
+def refuse_none(*attempt: object) -> None:
+    """Where no datagram tells of a connection that leads out."""
+    raise AssertionError(attempt)
+
+
 class Clock:
     """A clock that a test moves."""
 
@@ -29,7 +34,7 @@ class Clock:
 def listening() -> Iterator[tuple[Announcements, socket.socket]]:
     """What is announced, and a socket that sends to the listener."""
     announcements = Announcements()
-    listener = IdentityListener("127.0.0.1", 0, announcements)
+    listener = IdentityListener("127.0.0.1", 0, announcements, refuse_none)
     listener.start()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
         sending.settimeout(5)
@@ -66,7 +71,7 @@ def test_what_is_malformed_is_not_acknowledged_and_the_next_one_is(
 
 @pytest.mark.parametrize("datagram", [b"", b"\xff", b"[" * 8000, b"[]", b"7"])
 def test_what_is_no_json_object_does_not_count(datagram: bytes) -> None:
-    assert not record(datagram, POD, Announcements())
+    assert not record(datagram, POD, Announcements(), refuse_none)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +83,10 @@ def test_what_is_no_json_object_does_not_count(datagram: bytes) -> None:
         {"port": 65536},
         {"port": None},
         {"host": "x.example.com"},
+        {"address": "1.1.1.1"},
+        {"port": None, "address": 7},
+        {"port": None, "host": "x.example.com", "to": "443"},
+        {"port": None, "host": "x.example.com", "to": 65536},
         {"port": None, "host": ""},
         {"port": None, "host": 7},
         {"dag_id": None},
@@ -89,8 +98,31 @@ def test_what_is_no_json_object_does_not_count(datagram: bytes) -> None:
 )
 def test_a_datagram_that_lacks_or_mistypes_something_does_not_count(change: dict[str, Any]) -> None:
     announcements = Announcements()
-    assert not record(json.dumps({"port": 4711, **FIELDS, **change}).encode(), POD, announcements)
+    assert not record(
+        json.dumps({"port": 4711, **FIELDS, **change}).encode(), POD, announcements, refuse_none
+    )
     assert announcements.take(POD, 4711) == NOBODY
+
+
+def test_a_connection_out_of_the_stack_is_told_whoever_makes_it() -> None:
+    told: list[tuple[str, str, int, Identity]] = []
+
+    def refused(client: str, address: str, port: int, identity: Identity) -> None:
+        told.append((client, address, port, identity))
+
+    nobody = {"dag_id": "", "run_id": "", "task_id": "", "map_index": -1, "try_number": 0}
+    for who in (FIELDS, nobody):
+        datagram = json.dumps({"address": "1.1.1.1", "to": 80, **who}).encode()
+        assert record(datagram, POD, Announcements(), refused)
+    assert told == [(POD, "1.1.1.1", 80, ONE), (POD, "1.1.1.1", 80, NOBODY)]
+
+
+def test_the_port_of_a_name_is_the_one_that_it_was_last_looked_up_for() -> None:
+    announcements = Announcements()
+    for port in (80, 443):
+        announcements.name(POD, "x.example.com", ONE, port)
+    assert announcements.destination(POD, "X.example.com.", ONE) == 443
+    assert announcements.destination(POD, "x.example.com", OTHER) == 0
 
 
 def test_a_port_belongs_to_the_last_who_announced_it_and_to_one_connection_only() -> None:

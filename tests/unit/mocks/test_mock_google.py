@@ -278,9 +278,22 @@ def test_without_a_token_the_answer_is_401_in_googles_shape(
 
 
 def test_a_parameter_that_is_not_modelled_is_never_ignored(plan: Any, mocks: MocksControl) -> None:
-    call = plan.get(spreadsheetId=PLAN, fields="sheets.properties.title")
+    call = plan.get(spreadsheetId=PLAN, ranges=["A1"])
     assert message_of(call).startswith("501")
     assert len(mocks.egress()) == 1
+
+
+@pytest.mark.parametrize("mask", ["sheets.properties.title", "sheets(properties/title)"])
+def test_a_field_mask_takes_a_part_of_the_answer(plan: Any, mask: str) -> None:
+    answer = plan.get(spreadsheetId=PLAN, fields=mask).execute()
+    assert answer == {"sheets": [{"properties": {"title": TAB}}]}
+
+
+@pytest.mark.parametrize("mask", ["", "sheets(", "sheets)", "a,,b", "a b", "/a", "-"])
+def test_a_malformed_field_mask_is_refused(plan: Any, mask: str) -> None:
+    values(plan, f"'{TAB}'!A1")
+    answer = httpx_get(plan, f"/values/'{TAB}'!A1", fields=mask)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, f"Invalid field selection {mask}")
 
 
 def test_the_regional_boundary_that_google_auth_asks_for_is_answered_with_none(

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.mocks.ic_models import Outcome
 from harness.mocks.ic_state import InternetComputer, Subnet
 from harness.mocks.provision import IC_ADMIN
 from harness.mocks.readers import MocksControl, MocksRefusedError
@@ -72,8 +73,8 @@ def test_in_manual_mode_a_proposal_stays_open_until_a_test_decides(
     assert rejected is not None
     clock.seconds += 1_000_000
     assert [item["status"] for item in ic.proposals()] == ["OPEN", "OPEN"]
-    ic.decide(accepted, accept=True)
-    ic.decide(rejected, accept=False)
+    ic.decide(accepted, Outcome.EXECUTED)
+    ic.decide(rejected, Outcome.REJECTED)
     assert [item["status"] for item in ic.proposals()] == ["REJECTED", "EXECUTED"]
     clock.seconds += 10
     assert ic.replicas() == [("s1", VERSION, 10)]

@@ -113,7 +113,7 @@ def test_a_bug_in_a_fake_is_a_500_that_the_journal_names(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("harness.mocks.slack.parse_blocks", broken)
+    monkeypatch.setattr("harness.mocks.slack.chat.parse_blocks", broken)
     assert post_message("x").status_code == 500
     assert mocks.journal()[-1].error == "RuntimeError: a bug"
 

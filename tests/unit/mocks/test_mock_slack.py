@@ -105,7 +105,7 @@ def test_channels_made_by_the_test_exist(client: WebClient, mocks: MocksControl)
 def test_a_method_that_is_not_mocked_fails_by_name_and_counts_as_egress(
     client: WebClient, mocks: MocksControl
 ) -> None:
-    with pytest.raises(SlackApiError, match=r"POST slack\.com/api/reactions\.add"):
-        client.reactions_add(channel="C1", name="eyes", timestamp="1.000000")
+    with pytest.raises(SlackApiError, match=r"POST slack\.com/api/bookmarks\.add"):
+        client.bookmarks_add(channel_id="C1", title="x", type="link")
     (attempt,) = mocks.egress()
-    assert attempt.path == "/api/reactions.add"
+    assert attempt.path == "/api/bookmarks.add"

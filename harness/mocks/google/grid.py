@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from harness.mocks.a1 import Span
+from harness.mocks.google.a1 import Span
 
 MIN_ROWS, MIN_COLUMNS = 1000, 26
 _EPOCH = date(1899, 12, 30)
@@ -124,6 +124,12 @@ class Tab:
                 return table
             table = grown
 
+    def clear(self, bounds: tuple[int, int, int, int]) -> None:
+        """Empty the cells of closed `bounds`."""
+        top, left, bottom, right = bounds
+        for row, column in [(r, c) for r, c in self.cells if top <= r < bottom and left <= c < right]:
+            del self.cells[(row, column)]
+
     def insert_rows(self, at: int, count: int) -> None:
         """Move everything from row `at` down by `count` rows."""
         self.cells = {(r + count if r >= at else r, c): cell for (r, c), cell in self.cells.items()}
@@ -141,6 +147,12 @@ class Spreadsheet:
 
     spreadsheet_id: str
     tabs: list[Tab] = field(default_factory=list)
+    title: str = ""
+
+    @property
+    def shown_title(self) -> str:
+        """Its title; one that a test made by its id alone has that."""
+        return self.title or self.spreadsheet_id
 
     def titles(self) -> list[str]:
         """The tabs' names in order; the first is the one that a range without a name means."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.wrappers import Request, Response
 
-from harness.mocks.google_errors import google_error
+from harness.mocks.google.errors import google_error
 from harness.mocks.wsgi import Router, json_response
 
 NO_BOUNDARY = "0x0"
