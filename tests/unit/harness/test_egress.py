@@ -112,7 +112,8 @@ def test_a_session_fails_those_tests_and_tells_every_attempt(pytester: pytest.Py
 
 
 def test_the_attempts_of_nobodys_are_shown_with_their_stack(tmp_path: Path) -> None:
-    made = report.Report("itest-1", report.Tally(), "3", "d", "s", "b", "q", ("no task tried x.example.com",))
+    attempts = ("no task tried x.example.com",)
+    made = report.Report("itest-1", report.Tally(), "3", "d", "s", "b", "real", "q", egress=attempts)
     report.save([made], tmp_path)
     assert report.load(tmp_path) == [made]
     console = Console(record=True, soft_wrap=True, file=(tmp_path / "out").open("w"))
