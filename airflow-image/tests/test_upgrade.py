@@ -172,5 +172,11 @@ def state(docker: Docker, container: str) -> dict[str, Any]:
 
 def read(docker: Docker, container: str, file: str) -> str:
     """A file of the upgrade's folder, also of a container that has ended; empty when there is none."""
-    copied = docker("cp", f"{container}:{FOLDER}/{file}", "-", check=False).stdout
+    path = f"{FOLDER}/{file}"
+    shown = docker("exec", container, "cat", path, check=False)
+    if shown.returncode == 0:
+        return shown.stdout
+    copied = docker(
+        "cp", f"{container}:{path}", "-", check=False
+    ).stdout  # a tar file, with the file in plain
     return copied[copied.index("{") : copied.rindex("}") + 1] if "{" in copied else ""
