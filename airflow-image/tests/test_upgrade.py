@@ -133,7 +133,7 @@ def test_an_upgrade_that_is_killed_goes_on_and_airflow_goes_on_with_a_deferred_r
     eventually(
         lambda: databases.ask("SELECT state FROM dag_run WHERE run_id LIKE 'manual%'") == ["success"],
         "the deferred run to end in the new Airflow",
-        240,
+        480,
         describe=lambda: docker("logs", "--tail", "30", f"{docker.name}-new", check=False).stdout,
     )
     told_by = "SELECT value FROM xcom WHERE task_id = 'after' AND run_id LIKE 'manual%'"
