@@ -20,7 +20,7 @@ python:
 itest: ## boot the mirror and run the integration tests on it (the main job)
 	$(ITEST) run
 
-test: lint types unit image-test sql-audit ## everything but the slow tests (the audit runs the integration tests)
+test: lint types unit image-test itest ## everything but the slow tests
 
 test-slow: python ## the tests that take minutes each
 	$(PYTEST) -m slow syncer/tests
