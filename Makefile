@@ -21,7 +21,7 @@ python:
 itest: ## boot the mirror and run the integration tests on it (the main job)
 	$(ITEST) run
 
-test: lint types unit contract image-test syncer-containers sql-audit ## everything but the slow tests (the audit runs the integration tests)
+test: lint types unit contract image-test syncer-containers itest ## everything but the slow tests
 
 test-slow: python ## the tests that take minutes each
 	$(PYTEST) -s -m slow syncer/tests
