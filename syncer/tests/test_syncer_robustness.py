@@ -134,9 +134,14 @@ def test_a_kill_of_the_real_process_is_repaired(setup: Setup, origin: Origin) ->
 
 
 def locks(repository: Path) -> list[Path]:
-    return [repository / name for name in ("shallow.lock", "index.lock", "config.lock", "HEAD.lock")] + [
-        repository / "refs/content-syncer/head.lock"
-    ]
+    names = ("shallow", "index", "config", "HEAD", "FETCH_HEAD", "ORIG_HEAD", "packed-refs", "commit-graph")
+    inner = (
+        "refs/content-syncer/head.lock",
+        "objects/maintenance.lock",
+        "objects/info/commit-graphs/x.lock",
+        "gc.pid",
+    )
+    return [repository / f"{name}.lock" for name in names] + [repository / name for name in inner]
 
 
 def test_locks_that_a_killed_fetch_left_do_not_stop_the_next_one(
@@ -146,6 +151,7 @@ def test_locks_that_a_killed_fetch_left_do_not_stop_the_next_one(
     syncer.sync()
     (repository,) = (tmp_path / "cache").glob("repository-*")
     for lock in locks(repository):
+        lock.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
     origin.commit({"content/dags/rollout.py": "dag 2\n"})
     syncer.sync()
