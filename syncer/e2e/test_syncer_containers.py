@@ -259,3 +259,21 @@ def test_a_sidecar_at_rest_is_small(lab: Lab, push: Push, origin_volume: str) ->
     print(f"resident set at rest: {resident / 1024:.1f} MiB")
     assert code == 0
     assert resident < 32 * 1024
+
+
+@pytest.mark.slow
+def test_the_gate_refuses_what_the_pods_own_airflow_cannot_import(
+    lab: Lab, push: Push, origin_volume: str, gated_image: str
+) -> None:
+    good = "from airflow.sdk import DAG\nfrom operators.deploy import NAME\nDAG(NAME)\n"
+    push({"content/plugins/operators/deploy.py": "NAME = 'a'\n", "content/dags/rollout.py": good})
+    volumes = {origin_volume: f"{MOUNT}:ro", lab.volume(): CONTENT}
+    first = lab.syncer("once", volumes, image=gated_image, memory="1g")
+    assert exit_code(first) == 0, first.logs().decode()
+    assert "synced" in first.logs().decode()
+    push({"content/plugins/operators/deploy.py": "OTHER = 'a'\n"})
+    second = lab.syncer("once", volumes, image=gated_image, memory="1g")
+    assert exit_code(second) == 0
+    rejected = status_of(second)["rejected"]
+    assert "cannot import name 'NAME'" in rejected["errors"]["rollout.py"]
+    assert status_of(second)["revision"] != rejected["revision"]
