@@ -106,16 +106,19 @@ class TreeStore:
         # What differs from the served tree is in this too: a file that is as the spare has it but not as it
         # is served must be written anew, or its old time would hide the change from Airflow.
         differing = dict(objects.changes(spare.tree, tree.id)) | changed
-        for path in (path for path, entry in differing.items() if entry is None):
+        blobs = {
+            path: published_blob(entry, self._allow) if entry else None for path, entry in differing.items()
+        }
+        for path in (path for path, blob in blobs.items() if blob is None):
             writer.remove(path)
-        for path, entry in differing.items():
-            blob = published_blob(entry, self._allow) if entry else None
-            if blob:
-                writer.make_way(path)
-                if path not in changed and _share(served, path, staged, blob, check=False):
-                    writer.count += 1
-                else:
-                    writer.write(path, blob)
+        for path, blob in blobs.items():
+            if blob is None:
+                continue
+            writer.make_way(path)
+            if path not in changed and _share(served, path, staged, blob, check=False):
+                writer.count += 1
+            else:
+                writer.write(path, blob)
         return self._finish(writer, tree)
 
     def _finish(self, writer: "_Writer", tree: Tree) -> Checkout:
@@ -183,6 +186,7 @@ class TreeStore:
                 away = checkout.rename(self._volume.scratch())
                 name = str(slot.relative_to(self._volume.trees))
                 if name in self._spares or not self._keep(name, checkout.name, away):
+                    self._counts.pop(checkout.name, None)
                     self._volume.discard(away)
 
     def _keep(self, slot: str, name: str, path: Path) -> bool:

@@ -150,6 +150,21 @@ def test_bytecode_of_a_removed_folder_does_not_keep_it(setup: Setup, origin: Ori
             (setup.target / "dags/pkg/__pycache__/m.pyc").write_text("bytecode")
 
 
+def test_a_file_that_became_an_allowed_submodule_is_gone(setup: Setup, origin: Origin) -> None:
+    commit = origin.git("rev-parse", "HEAD")
+    origin.commit({"content/dags/module": "a file\n"})
+    syncer = renewing(setup, allow="submodules")
+    syncer.sync()
+    origin.commit({"content/dags/rollout.py": "dag 2\n"})
+    syncer.sync()
+    origin.git("rm", "--quiet", "content/dags/module")
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{commit},content/dags/module")
+    origin.git("commit", "--quiet", "--message=submodule")
+    assert spares(setup)
+    syncer.sync()
+    assert set(served(setup)) == {"rollout.py", "other.py"}
+
+
 def test_spares_of_a_dead_syncer_are_removed(setup: Setup, origin: Origin) -> None:
     syncer = renewing(setup)
     syncer.sync()
