@@ -32,6 +32,8 @@ _CONFIGURATION = (
     *((f"protocol.{name}.allow", "always") for name in ("http", "https", "ssh", "git", "file")),
 )
 _LONGEST_MESSAGE = 300
+_LINES = 4
+_ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
 
 
 class Git:
@@ -91,8 +93,9 @@ class Git:
     def _explain(self, arguments: tuple[str, ...], code: int, errors: bytes) -> str:
         command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
         lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
-        fatal = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))]
-        reason = " / ".join(fatal or lines) or f"exit code {code}"
+        # What ssh says stands above git's own words, and says more; above that, it may have a long banner.
+        telling = [line for line in lines if line not in _ADVICE][-_LINES:]
+        reason = " / ".join(telling) or f"exit code {code}"
         # Redact before cutting: a secret cut in half would no longer be recognized.
         return f"git {command}: {self.source.redact(reason)[:_LONGEST_MESSAGE]}"
 

@@ -52,7 +52,6 @@ class TreeStore:
         self._allow = allow
         self._spares: dict[str, Spare] = {}
         self._counts: dict[str, int] = {}
-        self._trusted = True
         self.bytes_written = 0
         """Bytes of file contents that were written since this process started."""
 
@@ -62,7 +61,7 @@ class TreeStore:
         Where git still has the trees that `served` and the spare were made from, only what differs is looked
         at. Else a served file is shared only if its bytes are what git says, so damage is not handed on.
         """
-        changed = self._changes(objects, served, tree) if self._trusted else None
+        changed = self._changes(objects, served, tree)
         spare = self._spares.pop(tree.slot, None)
         if spare and served and changed is not None:
             with contextlib.suppress(MissingObjectError, OSError):
@@ -86,7 +85,6 @@ class TreeStore:
                 writer.count += 1
             else:
                 writer.write(entry.path, blob)
-        self._trusted = True
         return self._finish(writer, tree)
 
     def _changes(self, objects: Objects, served: Path | None, tree: Tree) -> dict[str, Entry | None] | None:
@@ -108,16 +106,19 @@ class TreeStore:
         # What differs from the served tree is in this too: a file that is as the spare has it but not as it
         # is served must be written anew, or its old time would hide the change from Airflow.
         differing = dict(objects.changes(spare.tree, tree.id)) | changed
-        for path in (path for path, entry in differing.items() if entry is None):
+        blobs = {
+            path: published_blob(entry, self._allow) if entry else None for path, entry in differing.items()
+        }
+        for path in (path for path, blob in blobs.items() if blob is None):
             writer.remove(path)
-        for path, entry in differing.items():
-            blob = published_blob(entry, self._allow) if entry else None
-            if blob:
-                writer.make_way(path)
-                if path not in changed and _share(served, path, staged, blob, check=False):
-                    writer.count += 1
-                else:
-                    writer.write(path, blob)
+        for path, blob in blobs.items():
+            if blob is None:
+                continue
+            writer.make_way(path)
+            if path not in changed and _share(served, path, staged, blob, check=False):
+                writer.count += 1
+            else:
+                writer.write(path, blob)
         return self._finish(writer, tree)
 
     def _finish(self, writer: "_Writer", tree: Tree) -> Checkout:
@@ -127,17 +128,17 @@ class TreeStore:
         return Checkout(final, tuple(final / relative for relative in writer.written))
 
     def intact(self, checkout: Path, tree: Tree, objects: Objects) -> bool:
-        """Compare every byte of a checkout with git; after a difference, nothing is shared with what is there."""
+        """Compare every byte of a checkout with git; after a difference, none that may share it is renewed."""
         files = {entry.path: published_blob(entry, self._allow) for entry in objects.files(tree.id)}
         wanted = {path: blob for path, blob in files.items() if blob}
         if _count_files(checkout) == len(wanted) and all(
             _is(checkout / path, b) for path, b in wanted.items()
         ):
             return True
-        self._trusted = False
         for spare in self._spares.values():
             self._volume.discard(spare.path)
         self._spares.clear()
+        self._counts.clear()
         return False
 
     def sweep(self) -> None:
@@ -185,6 +186,7 @@ class TreeStore:
                 away = checkout.rename(self._volume.scratch())
                 name = str(slot.relative_to(self._volume.trees))
                 if name in self._spares or not self._keep(name, checkout.name, away):
+                    self._counts.pop(checkout.name, None)
                     self._volume.discard(away)
 
     def _keep(self, slot: str, name: str, path: Path) -> bool:

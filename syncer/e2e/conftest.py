@@ -29,6 +29,12 @@ def images() -> dict[str, str]:
     return with_images(decide(Options.from_environment()), ("syncer", "syncer-origin")).references
 
 
+@pytest.fixture(scope="session")
+def gated_image() -> str:
+    """Reference of the syncer's image that is made from Airflow's."""
+    return with_images(decide(Options.from_environment()), ("syncer-gated",)).references["syncer-gated"]
+
+
 @pytest.fixture
 def lab(images: dict[str, str]) -> Iterator[Lab]:
     made = Lab(engine.client(), images)

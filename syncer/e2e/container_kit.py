@@ -54,7 +54,9 @@ class Lab:
     def container(self, image: str, command: list[str] | None, **options: Any) -> Container:
         """Create a container, without a network unless told otherwise."""
         options = {"network_mode": "none"} | options if "network" not in options else options
-        made = self.client.containers.create(self.images[image], command, labels=self.labels, **options)
+        made = self.client.containers.create(
+            self.images.get(image, image), command, labels=self.labels, **options
+        )
         self.made.append(made)
         return made
 
@@ -63,16 +65,19 @@ class Lab:
         command: str,
         volumes: Mapping[str, str],
         settings: Mapping[str, str] | None = None,
+        *,
+        image: str = "syncer",
+        memory: str = MEMORY,
         **options: Any,
     ) -> Container:
         """Start `once` or `run`; `volumes` maps names to paths (`:ro` may follow). The origin is at `ORIGIN`."""
         environment = {"CONTENT_SYNCER_GIT_REPO_SOURCE": f"file://{ORIGIN}", **(settings or {})}
         container = self.container(
-            "syncer",
+            image,
             [command],
             environment=environment,
             volumes=[f"{name}:{path}" for name, path in volumes.items()],
-            mem_limit=MEMORY,
+            mem_limit=memory,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             **options,

@@ -137,16 +137,32 @@ def test_what_somebody_added_to_a_retired_checkout_never_comes_back(setup: Setup
 
 def test_bytecode_of_a_removed_folder_does_not_keep_it(setup: Setup, origin: Origin) -> None:
     syncer = renewing(setup)
-    for number in range(6):
-        origin.commit(
-            {"content/dags/pkg/m.py": str(number)} if number % 2 == 0 else {"content/dags/pkg/m.py": None}
-        )
+    # In pairs, as what is renewed is the revision before the last one.
+    for number, there in enumerate((True, True, False, False) * 2):
+        text = str(number) if there else None
+        if there or (origin.path / "content/dags/pkg/m.py").exists():
+            origin.commit({"content/dags/pkg/m.py": text})
+        origin.commit({"content/dags/n.py": str(number)})
         syncer.sync()
-        if number % 2 == 0:
+        assert (setup.target / "dags/pkg").exists() == there
+        if there:
             (setup.target / "dags/pkg/__pycache__").mkdir(exist_ok=True)
             (setup.target / "dags/pkg/__pycache__/m.pyc").write_text("bytecode")
-        else:
-            assert not (setup.target / "dags/pkg").exists()
+
+
+def test_a_file_that_became_an_allowed_submodule_is_gone(setup: Setup, origin: Origin) -> None:
+    commit = origin.git("rev-parse", "HEAD")
+    origin.commit({"content/dags/module": "a file\n"})
+    syncer = renewing(setup, allow="submodules")
+    syncer.sync()
+    origin.commit({"content/dags/rollout.py": "dag 2\n"})
+    syncer.sync()
+    origin.git("rm", "--quiet", "content/dags/module")
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{commit},content/dags/module")
+    origin.git("commit", "--quiet", "--message=submodule")
+    assert spares(setup)
+    syncer.sync()
+    assert set(served(setup)) == {"rollout.py", "other.py"}
 
 
 def test_spares_of_a_dead_syncer_are_removed(setup: Setup, origin: Origin) -> None:
@@ -175,6 +191,8 @@ def test_damage_to_served_files_is_found_and_repaired_though_nothing_was_pushed(
     setup: Setup, origin: Origin, damage: str
 ) -> None:
     syncer = renewing(setup, verify_interval="0.000001")
+    syncer.sync()
+    origin.commit({"content/dags/rollout.py": "dag 2\n"})
     revision = syncer.sync().revision
     victim = setup.target / "dags/other.py"
     if damage == "added":
@@ -190,6 +208,9 @@ def test_damage_to_served_files_is_found_and_repaired_though_nothing_was_pushed(
     assert served(setup) == exported(origin, revision)
     assert not os.access(victim, os.X_OK)
     assert syncer.sync().changed == ()
+    revision = origin.commit({"content/dags/rollout.py": "dag 3\n"})
+    syncer.sync()
+    assert served(setup) == exported(origin, revision)
 
 
 def test_the_first_comparison_of_every_byte_waits_for_its_interval(setup: Setup, tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ def test_readers_find_one_revision_whole_or_the_other_and_never_nothing(setup: S
         reader.start()
     number = 0
     try:
-        while not faults and (number < 10 or min(reads) < 1000):
+        while not faults and (number < 10 or min(reads) < 10_000):
             number += 1
             origin.commit(revision(number))
             syncer.sync()

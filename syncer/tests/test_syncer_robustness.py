@@ -83,30 +83,33 @@ def sync_and_die(syncer: Syncer, line: int) -> int:
         os._exit(0)
 
 
+@pytest.mark.parametrize("renewing", [False, True], ids=["restarted", "renewing"])
 @pytest.mark.parametrize(
     "rounds", [pytest.param(25, id="some"), pytest.param(300, id="many", marks=pytest.mark.slow)]
 )
 def test_a_kill_at_any_moment_leaves_a_good_tree_and_the_next_sync_repairs_the_rest(
-    setup: Setup, origin: Origin, tmp_path: Path, rounds: int
+    setup: Setup, origin: Origin, rounds: int, renewing: bool
 ) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")  # shown by pytest when the test fails
     chance = random.Random(seed)  # noqa: S311
     origin.git("rm", "-r", "--quiet", "content")
     push(origin, 0)
-    setup.syncer().sync()
+    # One that lives long: its killed copies leave half-renewed trees and git's locks in its own repository.
+    living = setup.syncer(retention="0.000001") if renewing else None
+    (living or setup.syncer()).sync()
     longest, killed = 4000, 0
     for number in range(1, rounds + 1):
         push(origin, number)
         line = chance.randrange(1, longest)
-        status = sync_and_die(setup.syncer(), line)
+        status = sync_and_die(living or setup.syncer(), line)
         if status:
             assert os.WTERMSIG(status) == signal.SIGKILL
             killed += 1
         else:
             longest = max(line, 100)
         check_served(setup.target, number - 1, number)
-        setup.syncer().sync()
+        (living or setup.syncer()).sync()
         assert exact(setup.target, number)
         check_served(setup.target, number, number)
         assert not list((setup.target / ".syncer/staging").iterdir())
@@ -134,9 +137,14 @@ def test_a_kill_of_the_real_process_is_repaired(setup: Setup, origin: Origin) ->
 
 
 def locks(repository: Path) -> list[Path]:
-    return [repository / name for name in ("shallow.lock", "index.lock", "config.lock", "HEAD.lock")] + [
-        repository / "refs/content-syncer/head.lock"
-    ]
+    names = ("shallow", "index", "config", "HEAD", "FETCH_HEAD", "ORIG_HEAD", "packed-refs", "commit-graph")
+    inner = (
+        "refs/content-syncer/head.lock",
+        "objects/maintenance.lock",
+        "objects/info/commit-graphs/x.lock",
+        "gc.pid",
+    )
+    return [repository / f"{name}.lock" for name in names] + [repository / name for name in inner]
 
 
 def test_locks_that_a_killed_fetch_left_do_not_stop_the_next_one(
@@ -146,6 +154,7 @@ def test_locks_that_a_killed_fetch_left_do_not_stop_the_next_one(
     syncer.sync()
     (repository,) = (tmp_path / "cache").glob("repository-*")
     for lock in locks(repository):
+        lock.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
     origin.commit({"content/dags/rollout.py": "dag 2\n"})
     syncer.sync()
