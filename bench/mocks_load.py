@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import statistics
 import sys
 import time
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 from docker.models.containers import Container
 
 from harness import engine, prepare
@@ -74,7 +75,10 @@ def address(started: Container, port: int) -> str:
 
 
 async def load(url: str, token: str, connections: int, rate: int, seconds: int) -> Outcome:
-    """Post `rate` messages a second, spread evenly over connections that are kept open."""
+    """Post `rate` messages a second, spread evenly over connections that are kept open.
+
+    With aiohttp: httpx takes 2.7 ms of CPU a request, so that one process of it cannot ask 500 times a second.
+    """
     began = time.perf_counter() + 0.5
     answered: Counter[str] = Counter()
     latencies: list[float] = []
@@ -83,8 +87,8 @@ async def load(url: str, token: str, connections: int, rate: int, seconds: int) 
     async def one(number: int) -> None:
         nonlocal late
         headers = {"Host": "slack.com", "Authorization": f"Bearer {token}"}
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        async with httpx.AsyncClient(base_url=url, headers=headers, limits=limits, trust_env=False) as client:
+        connector = aiohttp.TCPConnector(limit=1)
+        async with aiohttp.ClientSession(url, headers=headers, connector=connector) as client:
             for turn in range(rate * seconds // connections):
                 due = began + (turn * connections + number) / rate
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
@@ -92,9 +96,10 @@ async def load(url: str, token: str, connections: int, rate: int, seconds: int) 
                 sent = time.perf_counter()
                 body = {"channel": "ic-os-rollout", "text": f"{number}/{turn}"}
                 try:
-                    answer = await client.post("/api/chat.postMessage", json=body)
-                    told = "ok" if answer.json().get("ok") else f"{answer.status_code} {answer.text[:80]}"
-                except (httpx.HTTPError, ValueError) as error:
+                    async with client.post("/api/chat.postMessage", json=body) as answer:
+                        text = await answer.text()
+                    told = "ok" if json.loads(text).get("ok") else f"{answer.status} {text[:80]}"
+                except (aiohttp.ClientError, ValueError) as error:
                     told = f"{type(error).__name__}: {error}"
                 answered[told] += 1
                 latencies.append((time.perf_counter() - sent) * 1000)

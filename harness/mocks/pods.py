@@ -54,18 +54,28 @@ class PodNames:
         self._lifetime = lifetime
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[float, str]] = {}
+        self._asking: set[str] = set()
 
     def name(self, address: str) -> str:
-        """The pod's name without the stack's prefix, or `address` itself when nobody knows it."""
+        """The pod's name without the stack's prefix, or `address` itself when nobody knows it.
+
+        While one thread asks again for a name that was known, others take that one and do not wait.
+        """
         with self._lock:
             found = self._cache.get(address)
-        if found and time.monotonic() - found[0] < self._lifetime:
-            return found[1]
-        name = self._lookup(address)
-        pod = self._pod(name) if name else address
-        with self._lock:
-            self._cache[address] = (time.monotonic(), pod)
-        return pod
+            fresh = found is not None and time.monotonic() - found[0] < self._lifetime
+            if found is not None and (fresh or address in self._asking):
+                return found[1]
+            self._asking.add(address)
+        try:
+            name = self._lookup(address)
+            pod = self._pod(name) if name else address
+            with self._lock:
+                self._cache[address] = (time.monotonic(), pod)
+            return pod
+        finally:
+            with self._lock:
+                self._asking.discard(address)
 
     def _pod(self, name: str) -> str:
         return name.split(".", 1)[0].removeprefix(self._prefix).removesuffix(SANDBOX)

@@ -14,6 +14,8 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaFileUpload, MediaIoBaseDownload, MediaIoBaseUpload
 
+from harness.mocks import exchanges
+from harness.mocks.journal import REDACTED
 from harness.mocks.readers import MocksControl
 from tests.unit.mocks.conftest import Running, private_key_pem
 from tests.unit.mocks.test_mock_google import OneHttp
@@ -61,6 +63,16 @@ def error_of(call: Any) -> tuple[int, str]:
     with pytest.raises(HttpError) as caught:
         call.execute()
     return caught.value.status_code, str(json.loads(caught.value.content)["error"]["message"])
+
+
+def test_what_is_kept_of_an_exchange_holds_neither_assertion_nor_token(sheets: Any, running: Running) -> None:
+    sheets.create(body={}).execute()
+    kept = (running.state_dir / exchanges.FILE).read_text()
+    assert sheets._http.credentials.token not in kept
+    token = [it for it in exchanges.read(running.state_dir / exchanges.FILE) if it.service == "google_oauth"][
+        -1
+    ]
+    assert (token.request["assertion"], token.response["access_token"]) == (REDACTED, REDACTED)
 
 
 def test_a_spreadsheet_is_made_and_its_tabs_are_changed(sheets: Any) -> None:

@@ -87,6 +87,16 @@ def test_a_connection_within_the_stack_is_not_told(
     assert [address for address, _, _ in endpoint.refused] == ["192.0.2.7"]
 
 
+@pytest.mark.parametrize(
+    ("host", "leads_out"),
+    [("198.18.5.9", False), ("198.18.6.2", True), ("198.19.5.2", True), ("fe80::1", False), (b"x", False)],
+)
+def test_what_leads_out_is_what_is_not_in_the_mocks_network(host: Any, leads_out: bool) -> None:
+    announcer = sitecustomize.Announcer("mocks", 8098)
+    announcer._address = "198.18.5.2"
+    assert announcer._leads_out((host, 443)) is leads_out
+
+
 def test_a_mapped_task_is_told_apart_by_airflows_own_context(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

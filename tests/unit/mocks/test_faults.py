@@ -4,6 +4,7 @@ import http.client
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,8 +18,10 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from harness.mocks import names
+from harness.mocks.fakes import Fakes
 from harness.mocks.faults import Exchange, Fault, FaultKind, Faults
 from harness.mocks.readers import FaultHandle, MocksControl, MocksRefusedError, Scripted
+from harness.mocks.settings import Settings
 
 from .conftest import SLACK_TOKEN, Running, exported, task_of
 
@@ -316,6 +319,29 @@ def test_a_reset_lets_go_of_who_waits(faults: Faults) -> None:
     waiting = threading.Thread(target=faults.meet, args=(Exchange("slack"),))
     waiting.start()
     faults.reset()
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
+def test_a_reset_of_the_mocks_lets_go_of_who_is_delayed(client: WebClient, mocks: MocksControl) -> None:
+    fault = mocks.slack.delay(600)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.auth_test)
+        while not fault.hits():
+            assert not answer.done()
+        mocks.reset()
+        assert answer.result(30)["ok"]
+
+
+def test_a_tenant_who_leaves_lets_go_of_its_delayed_ones(tmp_path: Path) -> None:
+    fakes = Fakes(Settings("token", "key", "email", tmp_path, tmp_path))
+    faults = fakes.world(TENANT).faults
+    number = faults.arm(Fault(FaultKind.LATENCY, ("slack",), seconds=600))
+    waiting = threading.Thread(target=faults.meet, args=(Exchange("slack"),))
+    waiting.start()
+    while not faults.hits(number):
+        assert waiting.is_alive()
+    fakes.drop(TENANT)
     waiting.join(30)
     assert not waiting.is_alive()
 

@@ -209,6 +209,27 @@ def test_pod_names_are_remembered_for_a_while(lifetime: float, lookups: int) -> 
     assert len(asked) == lookups
 
 
+def test_only_one_asks_again_for_a_name_that_was_known_and_nobody_waits_for_it() -> None:
+    asked, answered = threading.Event(), threading.Event()
+    names = iter(["s-old.n", "s-new.n"])
+
+    def lookup(_: str) -> str:
+        name = next(names)
+        if name == "s-new.n":
+            asked.set()
+            assert answered.wait(30)
+        return name
+
+    pods = PodNames("s", lookup, lifetime=0.0)
+    assert pods.name("10.0.0.2") == "old"
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(pods.name, "10.0.0.2")
+        assert asked.wait(30)
+        assert pods.name("10.0.0.2") == "old"
+        answered.set()
+        assert asking.result(30) == "new"
+
+
 def test_the_engines_name_server_is_the_first_of_resolv_conf(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     assert nameserver(path) is None

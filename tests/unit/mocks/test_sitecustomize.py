@@ -111,14 +111,30 @@ for name in ("telemetry.unknown.example.com", "telemetry.unknown.example.com", "
     task = task_of(TENANT, "phone_home")
     running.pod(script, **exported(task))
     attempts = mocks.for_tenant(TENANT).egress()
-    assert [attempt.host for attempt in attempts] == [
-        "telemetry.unknown.example.com",
-        "other.unknown.example.com",
+    assert [(attempt.host, attempt.port) for attempt in attempts] == [
+        ("telemetry.unknown.example.com", 443),
+        ("other.unknown.example.com", 443),
     ]
     assert {(attempt.dag_id, attempt.run_id, attempt.task_id) for attempt in attempts} == {
         (task.dag_id, task.run_id, "phone_home")
     }
     assert mocks.for_tenant(OTHER).egress() == []
+
+
+def test_an_address_outside_of_the_stack_is_known_as_a_tasks_attempt(
+    running: Running, mocks: MocksControl
+) -> None:
+    script = """
+import socket
+for address in (("192.0.2.7", 81), ("192.0.2.7", 81), ("127.0.0.1", 9)):
+    try:
+        socket.create_connection(address, timeout=0.1)
+    except OSError:
+        pass
+"""
+    running.pod(script, **exported(task_of(TENANT, "phone_home")))
+    (attempt,) = mocks.for_tenant(TENANT).egress()
+    assert (attempt.host, attempt.port, attempt.task_id) == ("192.0.2.7", 81, "phone_home")
 
 
 TRIGGERS = """
