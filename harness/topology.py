@@ -141,6 +141,7 @@ class Pod:
     gate: bool = False
     """Whether the syncers import a revision's DAGs with the pod's Python and environment before publishing it."""
     syncer_mounts: tuple[Mount, ...] = ()
+    syncer_after: tuple[After, ...] = ()
 
     @property
     def name(self) -> str:
@@ -154,9 +155,6 @@ class Pod:
     def syncer_name(self) -> str:
         return f"{self.name}-syncer"
 
-    def _environment(self) -> dict[str, str]:
-        return {**(self.main.environment if self.gate else {}), **self.syncer_environment}
-
     def services(self) -> tuple[Service, Service, Service, Service]:
         """Lower to (sandbox, init syncer, main, sidecar)."""
         content = Mount(f"{self.name}-content", CONTENT_DIR)
@@ -168,15 +166,22 @@ class Pod:
             name=self.syncer_name,
             image="syncer-gated" if self.gate else "syncer",
             memory=512 if self.gate else 128,
-            environment=self._environment(),
-            mounts=(content, *self.syncer_mounts),
+            environment={**(self.main.environment if self.gate else {}), **self.syncer_environment},
+            mounts=tuple(
+                dict.fromkeys((content, *(self.main.mounts if self.gate else ()), *self.syncer_mounts))
+            ),
             network_of=sandbox.name,
         )
         init = replace(
             syncer,
             name=self.init_name,
             command=("once",),
-            after=(After("git-origin"), After(sandbox.name)),
+            # What imports the pod's DAGs needs all that the pod does.
+            after=(
+                After("git-origin"),
+                After(sandbox.name),
+                *(self.main.after if self.gate else self.syncer_after),
+            ),
             one_shot=True,
         )
         sidecar = replace(

@@ -122,4 +122,5 @@ def pod_by_the_clock(pod: Pod) -> Pod:
         main=replace(main, environment={**main.environment, **survival}),
         syncer_environment={**pod.syncer_environment, **ENVIRONMENT},
         syncer_mounts=(*pod.syncer_mounts, MOUNT),
+        syncer_after=(*pod.syncer_after, After(NAME)),
     )
