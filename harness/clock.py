@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -144,9 +145,8 @@ class Clock:
         mocks_due = self._mocks_due()
         if mocks_due is None:
             return seen
-        return Outlook(
-            seen.busy, (*seen.due, Due(datetime.fromtimestamp(mocks_due, UTC), "the mocks change"))
-        )
+        changing = Due(datetime.fromtimestamp(mocks_due, UTC), "the mocks change")
+        return replace(seen, due=(*seen.due, changing))
 
     def check_containers(self) -> None:
         """Raises `ClockError` when a container has ended: with time skipping, Airflow does not notice that."""
@@ -205,7 +205,8 @@ class _Skipping:
         self.waiting_for = ""
         self._tell = Deadline.after(TOLD_EVERY)
         self._look = Deadline.after(DEAD_LOOK)
-        self._idle = Deadline.after(DUE_WITHIN)
+        self._nothing_due = Deadline.after(DUE_WITHIN)
+        self._quiet_since: datetime | None = None
 
     def step(self) -> bool:
         """Jump if nothing is at work. Always false: whether the condition holds is looked at afterwards."""
@@ -215,14 +216,23 @@ class _Skipping:
         seen = self._clock.outlook()
         soonest = seen.soonest
         if seen.busy or soonest is not None:
-            self._idle = Deadline.after(DUE_WITHIN)
+            self._nothing_due = Deadline.after(DUE_WITHIN)
         if seen.busy:
+            self._quiet_since = None
             self._wait("; ".join(seen.busy[:3]))
+        elif not self._is_settled(seen):
+            self._wait("the scheduler has not looked at every run since nothing is at work")
         elif soonest is not None:
+            self._quiet_since = None
             self._clock.jump_to(soonest)
-        elif self._idle.passed:
+        elif self._nothing_due.passed:
             raise ClockError(f"{self._what}: nothing is at work and nothing is due, so it cannot come")
         return False
+
+    def _is_settled(self, seen: Outlook) -> bool:
+        """Whether the scheduler has seen everything that led to nothing being at work (`Outlook.examined`)."""
+        self._quiet_since = self._quiet_since or seen.at
+        return seen.examined is None or seen.examined > self._quiet_since
 
     def _wait(self, why: str) -> None:
         self.waiting_for = why

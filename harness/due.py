@@ -28,6 +28,9 @@ MAX_RETRY_DELAY = 24 * 60 * 60
 
 QUERY = """
 SELECT json_build_object(
+ 'at', now(),
+ 'examined', (SELECT min(r.last_scheduling_decision) FROM dag_run r JOIN dag d USING (dag_id)
+   WHERE NOT d.is_paused AND r.state = 'running'),
  'active', (SELECT json_agg(json_build_array(dag_id, run_id, task_id, map_index, state)) FROM task_instance
    WHERE state IN ('queued', 'scheduled', 'running', 'restarting')),
  'unexamined', (SELECT json_agg(json_build_array(r.dag_id, r.run_id)) FROM dag_run r JOIN dag d USING (dag_id)
@@ -36,7 +39,8 @@ SELECT json_build_object(
        SELECT max(t.updated_at) FROM task_instance t
        WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.state IS DISTINCT FROM 'running'))
      OR r.state = 'queued' AND r.run_after <= now()
-       AND NOT EXISTS (SELECT 1 FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running'))),
+       AND d.max_active_runs > (
+         SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running'))),
  'later', (SELECT json_agg(json_build_array(r.dag_id, r.run_id, r.run_after)) FROM dag_run r
    WHERE r.state = 'queued' AND r.run_after > now()),
  'deferred', (SELECT json_agg(json_build_array(
@@ -73,6 +77,14 @@ class Outlook:
 
     busy: tuple[str, ...]
     due: tuple[Due, ...]
+    at: datetime
+    """When the database was asked, on its clock."""
+    examined: datetime | None
+    """When the scheduler looked at the running DAG run that it has not looked at for longest; None without any.
+
+    A look that began before a task instance's end was committed has not seen it, whatever the times say. So "not
+    busy" is certain only once the scheduler has looked at every run after a moment at which nothing was busy already.
+    """
 
     @property
     def soonest(self) -> Due | None:
@@ -103,7 +115,8 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     due += [Due(_moment(at), f"run {run} of {dag} may start") for dag, run, at in state["later"] or []]
     due += [Due(_moment(at), "a deadline") for (at,) in state["deadlines"] or []]
     busy += [f"{d.what}: due, and not done yet" for d in due if d.moment <= now]
-    return Outlook(tuple(busy), tuple(due))
+    examined = _moment(state["examined"]) if state["examined"] else None
+    return Outlook(tuple(busy), tuple(due), _moment(state["at"]), examined)
 
 
 def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> None:

@@ -19,7 +19,8 @@ PARTS = ("active", "unexamined", "later", "deferred", "rescheduled", "retrying",
 
 def seen(*sleepers: Sleeper, **rows: list[Any]) -> Outlook:
     """The outlook of a database that has these rows and nothing else."""
-    return outlook({**dict.fromkeys(PARTS), **rows}, sleepers, NOW, KEY)
+    facts = {"at": NOW.isoformat(), "examined": None}
+    return outlook({**dict.fromkeys(PARTS), **facts, **rows}, sleepers, NOW, KEY)
 
 
 def stored(moment: datetime) -> str:
@@ -37,7 +38,7 @@ def deferred(classpath: str, arguments: str = "{}", timeout: datetime | None = N
 
 
 def test_an_idle_stack_waits_for_nothing() -> None:
-    assert seen() == Outlook((), ())
+    assert seen() == Outlook((), (), NOW, None)
 
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "running", "restarting"])

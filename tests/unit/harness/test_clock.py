@@ -1,0 +1,82 @@
+"""Skipping jumps only once the scheduler has seen that nothing is at work, and stops at whatever is due."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from harness.clock import Clock, ClockError
+from harness.due import Due, Outlook
+from harness.waits import WaitTimeout
+
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+TICK = timedelta(milliseconds=100)
+LATER = Due(NOW + timedelta(days=1), "something")
+
+
+class Skipped(Clock):
+    """A clock that is told what it sees, look by look, and keeps where it was moved to."""
+
+    def __init__(self, looks: list[Outlook]) -> None:
+        self._looks: Iterator[Outlook] = iter(looks)
+        self._last = looks[-1]
+        self.moved: list[Due] = []
+        self.said: list[str] = []
+
+    def outlook(self) -> Outlook:
+        self._last = next(self._looks, self._last)
+        return self._last
+
+    def jump_to(self, due: Due) -> None:
+        self.moved.append(due)
+
+    def check_containers(self) -> None:
+        """All run."""
+
+    def tell(self, text: str) -> None:
+        self.said.append(text)
+
+
+def look(
+    tick: int, busy: tuple[str, ...] = (), examined: int | None = None, due: tuple[Due, ...] = (LATER,)
+) -> Outlook:
+    """What is seen at `tick`, when the scheduler's oldest look at a run was at the tick `examined`."""
+    return Outlook(busy, due, NOW + tick * TICK, None if examined is None else NOW + examined * TICK)
+
+
+def skip(clock: Skipped, **options: Any) -> Skipped:
+    clock.skip_until(lambda: clock.moved, "a jump", **options)
+    return clock
+
+
+def test_without_a_running_run_the_soonest_moment_is_jumped_to_at_once() -> None:
+    sooner = Due(LATER.moment - timedelta(hours=1), "sooner")
+    assert skip(Skipped([look(0, due=(LATER, sooner))])).moved == [sooner]
+
+
+def test_a_run_that_the_scheduler_saw_before_the_quiet_began_has_to_be_seen_once_more() -> None:
+    unseen = [look(0, examined=-1), look(1, examined=0)]
+    with pytest.raises(WaitTimeout, match="the scheduler has not looked at every run"):
+        skip(Skipped(unseen), timeout=0.3)
+    assert skip(Skipped([*unseen, look(2, examined=1)])).moved == [LATER]
+
+
+def test_what_comes_to_work_meanwhile_begins_the_wait_anew() -> None:
+    looks = [look(0, examined=-1), look(1, ("a task",), examined=1), look(2, examined=1), look(3, examined=1)]
+    with pytest.raises(WaitTimeout, match="the scheduler has not looked at every run"):
+        skip(Skipped(looks), timeout=0.5)
+
+
+def test_what_is_waited_for_is_in_the_error() -> None:
+    with pytest.raises(WaitTimeout, match=r"a jump .skipping time., in vain\nthe third task"):
+        skip(Skipped([look(0, ("the third task",))]), timeout=0.2)
+
+
+def test_a_span_or_moment_that_is_not_ahead_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Skipped([look(0)])
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    with pytest.raises(ClockError, match="has no time zone"):
+        clock.set(datetime(2030, 1, 1))
+    with pytest.raises(ClockError, match="does not go back"):
+        clock.set(NOW)
