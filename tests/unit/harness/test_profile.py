@@ -9,18 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.profile import (
-    NOBODY,
-    PICTURE_FILE,
-    TRACE_FILE,
-    Mark,
-    Profile,
-    Sample,
-    Span,
-    Ticks,
-    Timeline,
-    read_ticks,
-)
+from harness.picture import to_svg
+from harness.profile import PICTURE_FILE, TRACE_FILE, Profile, Ticks, read_ticks
+from harness.timeline import NOBODY, Mark, Sample, Span, Timeline
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -316,7 +307,7 @@ def test_every_event_of_the_trace_has_what_viewers_need() -> None:
 
 
 def test_the_picture_is_xml_that_needs_nothing_from_elsewhere() -> None:
-    svg = timeline(Span("redis", "create", 0, 1), samples=(Sample(1, 1, 0.5),)).to_svg()
+    svg = to_svg(timeline(Span("redis", "create", 0, 1), samples=(Sample(1, 1, 0.5),)))
     root = parsed(svg)
     assert root.tag == f"{SVG}svg"
     assert "http" not in svg.replace('xmlns="http://www.w3.org/2000/svg"', "")
@@ -331,7 +322,7 @@ def test_the_picture_names_services_phases_and_seconds() -> None:
         samples=(Sample(10, 10, 0.25),),
         cpu={"redis": 1.5},
     )
-    found = texts(line.to_svg("The boot"))
+    found = texts(to_svg(line, "The boot"))
     for text in ("The boot: 10.0 s", "redis", "create", "wait", "6.0 s", "pushed", "1.5 s", "0 s", "10 s"):
         assert text in found
     assert "◆ beat 3.0 s" in found
@@ -339,7 +330,7 @@ def test_the_picture_names_services_phases_and_seconds() -> None:
 
 
 def test_bars_begin_and_end_where_the_axis_says() -> None:
-    svg = timeline(Span("redis", "wait", 2.5, 5.0)).to_svg()
+    svg = to_svg(timeline(Span("redis", "wait", 2.5, 5.0)))
     ticks = {e.text: float(e.attrib["x"]) for e in parsed(svg).iter(f"{SVG}text")}
     bar = next(e for e in parsed(svg).iter(f"{SVG}rect") if e.find(f"{SVG}title") is not None)
     second = ticks["1 s"] - ticks["0 s"]
@@ -349,13 +340,13 @@ def test_bars_begin_and_end_where_the_axis_says() -> None:
 
 def test_each_phase_has_a_colour_of_its_own() -> None:
     phases = ["create", "wait", "complete", "push", "seed", "warm", "check"]
-    svg = timeline(*(Span("a", phase, n, n + 1) for n, phase in enumerate(phases))).to_svg()
+    svg = to_svg(timeline(*(Span("a", phase, n, n + 1) for n, phase in enumerate(phases))))
     bars = [e for e in parsed(svg).iter(f"{SVG}rect") if e.find(f"{SVG}title") is not None]
     assert len({bar.attrib["fill"] for bar in bars}) == len(phases)
 
 
 def test_a_phase_that_never_ended_is_told_apart() -> None:
-    svg = timeline(Span("worker", "wait", 1)).to_svg()
+    svg = to_svg(timeline(Span("worker", "wait", 1)))
     assert "stroke-dasharray" in svg
     assert "9.0 s, unended" in texts(svg)
     assert "(never ended)" in svg
@@ -365,7 +356,7 @@ def test_text_in_the_picture_is_escaped() -> None:
     line = timeline(
         Span("<script>&\x1b", 'a"<b>', 0, 1), marks=(Mark("</text>", 1), Mark("<i>", 1, "<script>&\x1b"))
     )
-    found = texts(line.to_svg("<title>"))
+    found = texts(to_svg(line, "<title>"))
     assert "<script>&?" in found
     assert 'a"<b>' in found
     assert "</text>" in found
@@ -373,13 +364,13 @@ def test_text_in_the_picture_is_escaped() -> None:
 
 @pytest.mark.parametrize("total", [0.0, 0.004, 0.7, 95.0, 4000.0])
 def test_the_axis_has_a_handful_of_marks_however_long_the_boot_took(total: float) -> None:
-    found = texts(timeline(Span("a", "wait", 0, total), total=total).to_svg())
+    found = texts(to_svg(timeline(Span("a", "wait", 0, total), total=total)))
     assert 1 <= sum(text.endswith(" s") and text[0].isdigit() for text in found) <= 15
 
 
 def test_a_profile_without_anything_still_has_a_picture_and_a_table() -> None:
     line = timeline(total=0.0)
-    parsed(line.to_svg())
+    parsed(to_svg(line))
     assert any("total" in row for row in shown(line))
     assert line.to_trace()["traceEvents"]
 
