@@ -355,8 +355,7 @@ def _push(arguments: argparse.Namespace) -> int:
     source = _content(arguments)
     with contextlib.closing(_kept(arguments)) as env:
         revision = source(env.content)
-        env.content.poke()
-        env.content.wait_until_served(revision)
+        env.content.deliver(revision)
     print(f"every pod serves {revision}")
     return 0
 

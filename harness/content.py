@@ -44,6 +44,8 @@ class PodRevision:
     revision: str
     last_success: str
     last_error: str
+    held: bool = False
+    """Whether it is pinned to what it serves."""
 
 
 class Content:
@@ -168,8 +170,7 @@ class Content:
         """Make the origin offer a revision that it has offered before, and wait until every pod serves it."""
         self._git("fetch", "--quiet", self._url, revision)
         self._offer(revision)
-        self.poke()
-        self.wait_until_served(revision)
+        self.deliver(revision)
 
     def _changed(self, parent: str, changes: Mapping[str, str | None]) -> str:
         """The tree of `parent` with the changes."""
@@ -222,12 +223,45 @@ class Content:
             status.get("revision") or "",
             status.get("last_success") or "",
             status.get("last_error") or "",
+            bool(status.get("held")),
         )
 
     def poke(self, pods: Iterable[str] | None = None) -> None:
         """Make the pods' syncers look at the origin now instead of at their next interval."""
         for pod in pods if pods is not None else self._syncers:
             self._runtime.signal(self._syncers[pod], "SIGUSR1")
+
+    def deliver(self, revision: str) -> None:
+        """Have every pod serve `revision`, which was pushed, without waiting for the syncers' interval."""
+        self.poke()
+        self.wait_until_served(revision)
+
+    def hold(self, pod: str, revision: str = "", timeout: float = 60) -> PodRevision:
+        """Pin a pod to what it serves, or to another `revision`, whatever is pushed. What it then serves.
+
+        Raises `ContentError` with the syncer's words, and `WaitTimeout`.
+        """
+        self._tell_syncer(pod, "hold", *([revision] if revision else []))
+        self._record("hold", pod=pod, revision=revision)
+        return self._when(pod, lambda s: s.held and revision in ("", s.revision), "to be pinned", timeout)
+
+    def release(self, pod: str, timeout: float = 60) -> PodRevision:
+        """Undo `hold`: the pod follows the branch again. What it then serves."""
+        self._tell_syncer(pod, "release")
+        self._record("release", pod=pod)
+        return self._when(pod, lambda s: not s.held, "to follow the branch again", timeout)
+
+    def _tell_syncer(self, pod: str, *command: str) -> None:
+        told = self._runtime.exec(self._syncers[pod], ["content-syncer", *command])
+        if told.exit_code:
+            raise ContentError(f"{' '.join(command)} in {pod}: {told.output.strip()}")
+
+    def _when(self, pod: str, good: Callable[[PodRevision], bool], what: str, timeout: float) -> PodRevision:
+        def look() -> PodRevision | None:
+            seen = self._status(pod, self._syncers[pod])
+            return seen if good(seen) else None
+
+        return eventually(look, f"{pod} {what}", timeout)
 
     def wait_until_served(
         self, revision: str, pods: Iterable[str] | None = None, timeout: float = 60

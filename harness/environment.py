@@ -15,7 +15,7 @@ from harness.airflow import Airflow
 from harness.attribution import Try
 from harness.boot import BootReport
 from harness.clock import Clock, ClockError
-from harness.content import SUBPATH, Content, resolve
+from harness.content import SUBPATH, Content, ContentError, resolve
 from harness.database import Database
 from harness.history import History
 from harness.labels import Owner
@@ -326,6 +326,9 @@ class Environment:
         self.history.record("reset", stack=self.stack)
         self._keep_journal()
         try:
+            for pod, served in self.content.pods().items():
+                if served.held:
+                    self.content.release(pod)
             if self.content.revision != revision:
                 self.content.restore(revision)
             reset.restore(self.database, RESET_WITHIN)
@@ -336,7 +339,7 @@ class Environment:
                 return not left
 
             eventually(pristine, "the stack to be pristine", RESET_WITHIN, 0.1, lambda: "\n".join(left))
-        except WaitTimeout as error:
+        except (WaitTimeout, ContentError) as error:
             raise reset.ResetError(str(error)) from error
         self.history.record("pristine", stack=self.stack)
 

@@ -72,6 +72,8 @@ class Session:
     _pool: threading.Condition = field(default_factory=threading.Condition)
     _places: dict[bool, list[_Private]] = field(default_factory=dict)
     """Places in the pool, those of stacks with a virtual clock apart."""
+    _size: int = 0
+    """How many of all places can be handed out at the same time."""
 
     # ---- shared
 
@@ -156,13 +158,17 @@ class Session:
 
     def _take_place(self, holder: str, clock: bool) -> _Private:
         with self._pool:
+            if not self._places:
+                self._size = pool_size(self.prepared.topology.memory)
             if clock not in self._places:
                 prepared = prepare.with_clock(self.prepared) if clock else self.prepared
-                size = pool_size(prepared.topology.memory)
-                self._places[clock] = [_Private(n, prepared) for n in range(1, size + 1)]
+                self._places[clock] = [_Private(n, prepared) for n in range(1, self._size + 1)]
             free: list[_Private] = []
 
             def find() -> bool:
+                # Both kinds together: what is not handed out sleeps, and it is those awake that need the cores.
+                if sum(1 for p in self._all_places() if p.holder) >= self._size:
+                    return False
                 # One that is up comes before one that would have to boot.
                 free[:] = sorted(
                     (p for p in self._places[clock] if not p.holder), key=lambda p: p.environment is None

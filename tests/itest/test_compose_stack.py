@@ -78,10 +78,9 @@ def test_a_stack_that_compose_started_is_the_same_mirror(composed: Environment, 
         attached.close()
 
     revision = composed.content.push_changes({"dags/says_hello.py": WORD})
-    composed.content.poke()
-    composed.content.wait_until_served(revision)
+    composed.content.deliver(revision)
     run = composed.airflow.trigger("says_hello")
-    run.wait(timeout=120)
+    run.wait()
     assert run.xcom("say") == "hello"
     # A worker uploads a task's log just after it has told the task's state.
     eventually(lambda: composed.mocks.s3.keys("airflow-logs"), "the task's log in S3", 30)

@@ -75,29 +75,40 @@ def test_all_components_are_healthy_and_all_dags_load(env: Environment) -> None:
 def test_a_pushed_change_reaches_every_pod_and_runs(env: Environment, s3: S3Reader) -> None:
     files = {"dags/prints_word.py": PRINTS_WORD, "shared/dfinity/word.py": "WORD = 'first'\n"}
     revision = env.content.push_changes(files)
-    env.content.poke()
-    env.content.wait_until_served(revision)
+    env.content.deliver(revision)
     run = env.airflow.trigger("prints_word")
-    run.wait(timeout=90)
+    run.wait()
     assert run.xcom("say") == "first"
     assert "the word is first" in run.logs("say")
     # A worker uploads a task's log just after it has told the task's state.
     eventually(lambda: [key for key in s3.keys("airflow-logs") if "prints_word" in key], "its log in S3", 30)
 
     revision = env.content.push_changes({"shared/dfinity/word.py": "WORD = 'second'\n"})
-    env.content.poke()
-    env.content.wait_until_served(revision)
+    env.content.deliver(revision)
     again = env.airflow.trigger("prints_word")
-    again.wait(timeout=90)
+    again.wait()
     assert again.xcom("say") == "second"
+
+
+@pytest.mark.private_stack
+def test_a_pod_that_is_held_keeps_its_revision_until_it_is_released(env: Environment) -> None:
+    before = env.content.revision
+    held = env.content.hold("worker-1")
+    assert (held.revision, held.held) == (before, True)
+    revision = env.content.push_changes({"dags/prints_word.py": "x = 1\n"})
+    env.content.poke()
+    others = [pod.name for pod in env.topology.pods if pod.name != "worker-1"]
+    env.content.wait_until_served(revision, others)
+    assert env.content.pods()["worker-1"].revision == before
+    assert env.content.release("worker-1").revision == revision
+    assert env.content.hold("worker-1", before).revision == before
 
 
 @pytest.mark.private_stack
 def test_what_a_push_deletes_is_gone_from_every_pod(env: Environment) -> None:
     for changes in ({"dags/short_lived.py": "x = 1\n"}, {"dags/short_lived.py": None}):
         revision = env.content.push_changes(changes)
-        env.content.poke()
-        env.content.wait_until_served(revision)
+        env.content.deliver(revision)
         there = {
             pod.name: env.runtime.exec(pod.name, ["test", "-e", "/opt/airflow/dags/short_lived.py"]).exit_code
             == 0
@@ -110,7 +121,7 @@ def test_what_a_push_deletes_is_gone_from_every_pod(env: Environment) -> None:
 @pytest.mark.expects_egress("registry.example.com:443", "1.1.1.1:80")
 def test_calls_out_of_the_stack_are_refused_at_once_and_named(env: Environment) -> None:
     run = env.airflow.trigger(env.add_dag("egress_probe", PROBE))
-    run.wait(timeout=90)
+    run.wait()
     for index in (0, 1):
         outcome = run.xcom("reach", map_index=index)
         assert outcome["error"], outcome

@@ -59,8 +59,7 @@ def test_it_is_brought_the_working_trees_content_where_it_has_another(
     kept: Environment, prepared: Prepared, tmp_path: Path
 ) -> None:
     former = kept.content.push_changes({"dags/rollout_ic_os_to_mainnet_subnets.py": None})
-    kept.content.poke()
-    kept.content.wait_until_served(former)
+    kept.content.deliver(former)
     record = records.load(kept.stack)
     assert record is not None
     kept.take_pristine()
