@@ -16,6 +16,7 @@ from harness.history import Recorder
 from harness.runtime.base import Runtime
 from harness.topology import Topology
 from harness.waits import Deadline, eventually
+from harness.watcher import TERMINAL, Interest, look
 
 TICK = 0.05
 """Seconds between two looks at whether anything is at work."""
@@ -25,8 +26,6 @@ DUE_WITHIN = 10.0
 """Seconds for which nothing at all may be due before that counts as an error."""
 DEAD_LOOK = 2.0
 """Seconds between two looks at the containers: Airflow itself no longer notices when one is gone."""
-
-ENDED = "SELECT 1 FROM dag_run WHERE dag_id = %s AND run_id = %s AND state IN ('success', 'failed')"
 
 Condition = Callable[[], object]
 """What is waited for: holds when what it returns is true."""
@@ -44,7 +43,7 @@ class ClockError(RuntimeError):
 
 
 class Clock:
-    """One stack's clock. `start` makes the stack's time zero hours off; it only ever goes forward."""
+    """One stack's clock. It starts at real time, and only ever goes forward."""
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class Clock:
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
         self._database = database
         self._runtime = runtime
-        self._lasting = [s.name for s in topology.services() if not s.one_shot]
+        self._lasting = [s.name for s in topology.lasting()]
         self._fernet_key = fernet_key
         self._record = record
         self._mocks_due = mocks_due
@@ -116,13 +115,11 @@ class Clock:
 
     def skip_until_ended(self, *runs: Run, timeout: float = 600) -> None:
         """`skip_until` all of these DAG runs have ended, however they end."""
-        left = list(runs)
+        keys = frozenset((run.dag_id, run.run_id) for run in runs)
 
         def over() -> bool:
-            # The database is asked: an answer of the API costs the API server more than the whole step.
-            while left and self._database.rows(ENDED, [left[0].dag_id, left[0].run_id]):
-                left.pop(0)
-            return not left
+            states = look(self._database.rows, [Interest(runs=keys)]).runs
+            return all(states.get(key) in TERMINAL for key in keys)
 
         self.skip_until(over, f"{len(runs)} runs to end" if len(runs) > 1 else "the run to end", timeout)
 

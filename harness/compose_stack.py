@@ -103,7 +103,7 @@ def up(prepared: Prepared, content: ContentSource, stack: str = DEFAULT) -> Envi
     env = Environment.attach(prepared, stack, settings, folder(stack))
     content(env.content)
     _compose(prepared, env_file, "up", "--detach")
-    services = [s.name for s in prepared.topology.services() if not s.one_shot]
+    services = [s.name for s in prepared.topology.lasting()]
     eventually(
         lambda: _healthy(runtime, prepared, services),
         "the mirror to be healthy",

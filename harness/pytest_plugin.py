@@ -34,7 +34,6 @@ from harness.prepare import OptionError, Prepared
 from harness.progress import stderr_console
 from harness.runtime.base import StartError
 from harness.sessions import Session, Stacks
-from harness.settings import StackSettings
 
 BOOT_FAILED = 3
 """Pytest's own code for "internal error": no verdict about any test."""
@@ -195,7 +194,7 @@ class Attached:
     def to(self, stack: str, clock: bool = False) -> Environment:
         """The handle on a stack that was handed out, with a virtual clock or without."""
         if stack not in self._handles:
-            settings = StackSettings.load(records.folder(stack) / "settings.json")
+            settings = records.settings(stack)
             self._handles[stack] = Environment.attach(
                 prepare.with_clock(self.prepared) if clock else self.prepared,
                 stack,

@@ -19,9 +19,10 @@ from typing import Literal
 
 from harness.paths import STATE
 from harness.prepare import Prepared
-from harness.settings import StackSettings
+from harness.settings import StackSettings, new_stack_name
 
 FOLDER = STATE / "stacks"
+SETTINGS_FILE = "settings.json"
 
 Condition = Literal["clean", "dirty"]
 """``clean``: just reset, or never used. ``dirty``: in use, or left by a session that could not reset it."""
@@ -69,7 +70,7 @@ class Record:
 
     def settings(self) -> StackSettings:
         """The stack's keys; raises `FileNotFoundError`."""
-        return StackSettings.load(self.folder / "settings.json")
+        return settings(self.stack)
 
     @property
     def age(self) -> float:
@@ -80,6 +81,24 @@ class Record:
 def folder(stack: str) -> Path:
     """Where what is known about `stack` is kept while it lives."""
     return FOLDER / stack
+
+
+def settings(stack: str) -> StackSettings:
+    """The keys of a stack of this checkout; raises `FileNotFoundError`."""
+    return StackSettings.load(folder(stack) / SETTINGS_FILE)
+
+
+@contextmanager
+def new_stack() -> Iterator[tuple[str, StackSettings]]:
+    """Name and keys of a stack that the body starts, kept so that others can attach; forgotten when the body fails."""
+    stack = new_stack_name()
+    generated = StackSettings.generate(stack)
+    generated.save(folder(stack) / SETTINGS_FILE)
+    try:
+        yield stack, generated
+    except BaseException:
+        forget(stack)
+        raise
 
 
 def load(stack: str) -> Record | None:

@@ -10,6 +10,7 @@ import os
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,6 @@ from harness import prepare, records, report, reset, statement_log, warm
 from harness.environment import Environment
 from harness.prepare import Prepared
 from harness.progress import stderr_console
-from harness.settings import StackSettings, new_stack_name
 from harness.watcher import Events
 
 RESERVE_MIB = 3072
@@ -72,8 +72,6 @@ class Session:
     _pool: threading.Condition = field(default_factory=threading.Condition)
     _places: dict[bool, list[_Private]] = field(default_factory=dict)
     """Places in the pool, those of stacks with a virtual clock apart."""
-    _size: int = 0
-    """How many of all places can be handed out at the same time."""
 
     # ---- shared
 
@@ -102,15 +100,8 @@ class Session:
         return self._start(self.prepared, self.folder)
 
     def _start(self, prepared: Prepared, folder: Path) -> Environment:
-        stack = new_stack_name()
-        settings = StackSettings.generate(stack)
-        settings.save(records.folder(stack) / "settings.json")
-        try:
-            with self._booting:
-                env = Environment.start(prepared, folder, stack=stack, settings=settings)
-        except BaseException:
-            records.forget(stack)
-            raise
+        with records.new_stack() as (stack, settings), self._booting:
+            env = Environment.start(prepared, folder, stack=stack, settings=settings)
         self._open.callback(self._end, env, folder)
         self._environments[stack] = env
         return env
@@ -156,12 +147,21 @@ class Session:
     def _all_places(self) -> list[_Private]:
         return [place for places in self._places.values() for place in places]
 
+    @cached_property
+    def _size(self) -> int:
+        """How many of all places can be handed out at the same time."""
+        return pool_size(self.prepared.topology.memory)
+
+    @cached_property
+    def _with_clock(self) -> Prepared:
+        """The session's kind of stack with a virtual clock; its images may have to be built first."""
+        return prepare.with_clock(self.prepared)
+
     def _take_place(self, holder: str, clock: bool) -> _Private:
+        # Not while the pool is locked: others could not give back meanwhile.
+        prepared = self._with_clock if clock else self.prepared
         with self._pool:
-            if not self._places:
-                self._size = pool_size(self.prepared.topology.memory)
             if clock not in self._places:
-                prepared = prepare.with_clock(self.prepared) if clock else self.prepared
                 self._places[clock] = [_Private(n, prepared) for n in range(1, self._size + 1)]
             free: list[_Private] = []
 

@@ -249,10 +249,14 @@ class Topology:
         """Keys of the images that the topology needs, each once."""
         return tuple(dict.fromkeys(s.image for s in self.services()))
 
+    def lasting(self) -> tuple[Service, ...]:
+        """The services that run as long as the stack lives: all but the one-shots."""
+        return tuple(s for s in self.services() if not s.one_shot)
+
     @property
     def memory(self) -> int:
-        """MiB that all containers together can hold at most: the sum of their limits (one-shots are gone then)."""
-        return sum(s.memory for s in self.services() if not s.one_shot)
+        """MiB that all containers together can hold at most: the sum of their limits."""
+        return sum(s.memory for s in self.lasting())
 
     def settings(self) -> tuple[str, ...]:
         """Names of the placeholders that a stack must fill, sorted."""

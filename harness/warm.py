@@ -30,7 +30,6 @@ from harness.records import Record
 from harness.runtime.base import StartError
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.sweep import remove_stack, stacks
-from harness.settings import StackSettings, new_stack_name
 from harness.waits import WaitTimeout, eventually
 
 LIVES_FOR = 2 * 3600
@@ -60,16 +59,10 @@ def up(
     profile: Profile | None = None,
 ) -> Environment:
     """Start a warm stack, and a keeper that ends it when it expires. Raises what `Environment.start` raises."""
-    stack = new_stack_name()
-    settings = StackSettings.generate(stack)
-    settings.save(records.folder(stack) / "settings.json")
-    try:
+    with records.new_stack() as (stack, settings):
         env = Environment.start(
             prepared, records.folder(stack), content, Owner.kept(), profile, stack, settings
         )
-    except BaseException:
-        records.forget(stack)
-        raise
     env.take_pristine()
     now = time.time()
     record = Record(
@@ -155,8 +148,10 @@ def _up_still(prepared: Prepared, record: Record) -> bool:
     """Whether it has not expired (its keeper may have died) and all its lasting containers run or sleep."""
     runtime = DockerRuntime(record.stack, prepared.topology, prepared.references, {}, Owner.kept())
     states = runtime.states()
-    lasting = [s.name for s in prepared.topology.services() if not s.one_shot]
-    return time.time() < record.expires and all(states[s].status in ("running", "paused") for s in lasting)
+    lasting = prepared.topology.lasting()
+    return time.time() < record.expires and all(
+        states[s.name].status in ("running", "paused") for s in lasting
+    )
 
 
 def _bring_content(env: Environment, record: Record) -> None:
