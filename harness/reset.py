@@ -72,6 +72,9 @@ def restore(database: Database, timeout: float) -> None:
         sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(every),
         *(sql.SQL("DELETE FROM {}").format(_live(name)) for name in names),
         *(sql.SQL("INSERT INTO {} TABLE {}").format(_live(name), _pristine(name)) for name in names),
+        # The DAG processor knows when it last parsed each file. Rows that say they are much older than that
+        # (`stale_dag_threshold`) are those of DAGs that have gone from their file, which it would take away.
+        sql.SQL("UPDATE {} SET last_parsed_time = now()").format(_live("dag")),
     ]
 
     def attempt() -> bool:

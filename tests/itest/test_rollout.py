@@ -33,7 +33,7 @@ def test_the_real_plan_for_a_past_week_is_rolled_out(
     env: Environment, slack: SlackReader, sheets: SheetsReader, s3: S3Reader, ic: IcReader, known_plan: Rows
 ) -> None:
     sheets.put(SHEET, PAST_WEEK, known_plan)
-    ic.settings(acceptance_delay=4)  # votes take a while, so that most tasks wait for them in the triggerer
+    ic.settings(acceptance_delay=2)  # votes take a while, so that most tasks wait for them in the triggerer
     run = env.airflow.trigger(DAG, conf())
     run.wait(timeout=ROLLOUT_MINUTES * 60)
 

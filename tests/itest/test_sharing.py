@@ -76,6 +76,7 @@ def test_a_reset_brings_back_everything_that_a_test_can_change(env: Environment,
     assert env.content.revision != revision
     assert reset.differences(env.database), "the check can fail"
     assert not env.mocks.pristine()
+    [(began,)] = env.database.rows("SELECT now()")
 
     env.reset(revision)
 
@@ -86,6 +87,8 @@ def test_a_reset_brings_back_everything_that_a_test_can_change(env: Environment,
     assert env.airflow.call("GET", "/connections/slack.ic_os_rollout")["conn_type"] == "slack"
     assert {pod.revision for pod in env.content.pods().values()} == {revision}
     assert {dag["dag_id"] for dag in env.airflow.pages("/dags", "dags")} == before
+    [(parsed,)] = env.database.rows("SELECT min(last_parsed_time) FROM dag WHERE NOT is_stale")
+    assert parsed >= began, "else the DAG processor takes the DAG for one that has gone from its file"
 
     again = env.airflow.trigger(env.add_dag("tells_the_team", TELLS), {"word": "again"})
     again.wait()
