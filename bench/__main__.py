@@ -35,6 +35,9 @@ ROLLOUT_CONF = {
     "simulate": False,
     "sensor_interval": 1,
 }
+OF_THE_MIRROR = tuple(
+    f"tests/itest/test_{name}.py" for name in ("mirror", "rollout", "leftovers", "compose_stack")
+)
 BOUND_BY = {
     "cold boot": "CPU: importing Airflow in five processes, the API server's routes above all; no core is idle",
     "first green run, cold": "the boot",
@@ -173,20 +176,29 @@ def _shapes(env: Environment, measures: Measures, repetitions: int) -> None:
 
 
 def suite(measures: Measures) -> None:
-    """The integration tests with 4, 2 and 1 workers on shared stacks, and one by one, each on a fresh stack."""
-    itest = str(ROOT / "scripts/itest")
+    """The integration tests with 4, 2 and 1 workers, in random order."""
     for workers in (4, 2, 1):
         with measures.timed(f"suite, {workers} workers"):
-            subprocess.run([itest, "run", "--fresh", "-n", str(workers)], check=True)
-    began = time.monotonic()
-    for test in _suite():
-        subprocess.run([itest, "run", "--fresh", "-n", "0", "--", test], check=True)
-    measures.add("suite, one by one on fresh stacks", time.monotonic() - began)
+            _itest("-n", str(workers))
 
 
-def _suite() -> list[str]:
-    """The ids of the integration tests that are not slow."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not slow", "tests/itest"]
+def one_by_one(measures: Measures) -> None:
+    """The tests of the mirror itself, with 4 workers on one shared stack and one by one, each on a fresh stack."""
+    with measures.timed("tests of the mirror, 4 workers"):
+        _itest("-n", "4", "--", *OF_THE_MIRROR)
+    with measures.timed("tests of the mirror, one by one on fresh stacks"):
+        for test in _tests_of(*OF_THE_MIRROR):
+            _itest("-n", "0", "--", test)
+
+
+def _itest(*arguments: str) -> None:
+    """Run integration tests on stacks of their own; raises `CalledProcessError` when one fails."""
+    subprocess.run([str(ROOT / "scripts/itest"), "run", "--fresh", *arguments], check=True)
+
+
+def _tests_of(*files: str) -> list[str]:
+    """The ids of these files' tests that are not slow."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not slow", *files]
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [line for line in told.splitlines() if "::" in line]
 
@@ -203,10 +215,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for; prints a table, writes the result."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("-r", "--repetitions", type=int, default=5)
-    parser.add_argument("--only", choices=("cold", "kept"), help="leave the other out")
+    parser.add_argument("--only", choices=("cold", "kept", "suites"), help="leave the others out")
     parser.add_argument("--peer", choices=("quickstart",), help="measure it in the same run")
+    parser.add_argument("--suite", action="store_true", help="the suite with 4, 2 and 1 workers, too (long)")
     parser.add_argument(
-        "--suite", action="store_true", help="the suite with 4, 2 and 1 workers and one by one, too (long)"
+        "--one-by-one",
+        action="store_true",
+        help="the tests of the mirror with 4 workers and each on a fresh stack, too (long)",
     )
     parser.add_argument("--output", type=Path, default=FOLDER / "result.json")
     parser.add_argument("--markdown", type=Path, help="write the table there, too")
@@ -215,9 +230,9 @@ def main(arguments: list[str] | None = None) -> int:
     prepare.obtain(prepared)
     console = Console(highlight=False, soft_wrap=True)
     measures = Measures(console)
-    if asked.only != "kept":
+    if asked.only in (None, "cold"):
         cold(prepared, measures, asked.repetitions)
-    if asked.only != "cold":
+    if asked.only in (None, "kept"):
         kept(prepared, measures, asked.repetitions)
         if prepared.database == "stand-in":
             skipping(prepared, measures, asked.repetitions)
@@ -225,6 +240,8 @@ def main(arguments: list[str] | None = None) -> int:
         quickstart(prepared, measures, max(1, asked.repetitions // 2))
     if asked.suite:
         suite(measures)
+    if asked.one_by_one:
+        one_by_one(measures)
     machine = Machine.here(f"docker {engine.client().version()['Version']}")
     result = Result(machine, Revision.of(ROOT), measures.series(), prepared.facts())
     asked.output.parent.mkdir(parents=True, exist_ok=True)

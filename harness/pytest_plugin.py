@@ -142,12 +142,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{egress.MARKER}(*patterns): may try to reach these hosts, or HOST:PORT, in vain"
     )
+    config.addinivalue_line(
+        "markers", "starts_first: takes so long that all other tests should run beside it"
+    )
     if not hasattr(config, "workerinput"):
         config.stash[OWNED] = Owned(config)
         config.pluginmanager.register(config.stash[OWNED].egress)
     if threading.current_thread() is threading.main_thread():
         # Pipelines cancel with SIGTERM: end as at Ctrl-C, so that fixtures remove what they started.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever the order is, the longest tests come first: a session takes at least as long as they do."""
+    items.sort(key=lambda item: item.get_closest_marker("starts_first") is None)
 
 
 @pytest.hookimpl(optionalhook=True)

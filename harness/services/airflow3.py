@@ -160,7 +160,7 @@ class Components:
             f"worker-{number}",
             2048,
             ("airflow", "celery", "worker", *(() if self.faithful else flags)),
-            Healthcheck(("python", "-c", ping), r"celery@\S+ ready", interval=60, timeout=20),
+            Healthcheck(("python", "-c", ping), r"celery@\S+ ready", timeout=20),
             # As the official Helm chart has it: a stop reaches Celery alone, which then lets its tasks end.
             extra={"DUMB_INIT_SETSID": "0"},
         )

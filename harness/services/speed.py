@@ -32,6 +32,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Each step of a run waits for one round or two: a one-task run takes about 1 s less.",
     ),
     Setting(
+        "ITEST_SCHEDULER_REST",
+        "0.4",
+        "A scheduler that has had nothing to do for 30 rounds in a row starts its next round after 0.4 s, until it has "
+        "something to do again. Airflow has no setting for that either (`harness/mocks/pods_site/itest_pace.py`).",
+        "REST_MEASURED",
+    ),
+    Setting(
         "ITEST_TRIGGERER_PAUSE",
         "0.2",
         "The triggerer looks for triggers and hands events over every 0.2 s instead of every second. Airflow has no "

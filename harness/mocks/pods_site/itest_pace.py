@@ -1,7 +1,9 @@
-"""A quicker triggerer: its runner looks for triggers and hands events over more often than once a second.
+"""A quicker triggerer, and a scheduler that rests when there has been nothing to do for a while.
 
-Airflow has no setting for that second. `sitecustomize` asks for this module where ITEST_TRIGGERER_PAUSE is set; what
-it changes is in `harness/services/speed.py`. Standard library only, Python 3.9 and newer.
+The triggerer's runner looks for triggers and hands events over more often than once a second; an idle scheduler makes
+fewer rounds than a busy one. Airflow has no settings for that. `sitecustomize` asks for this module where
+ITEST_TRIGGERER_PAUSE or ITEST_SCHEDULER_REST is set; what they change is in `harness/services/speed.py`. Standard
+library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 TRIGGERER = "airflow.jobs.triggerer_job_runner"
+SCHEDULER = "airflow.jobs.scheduler_job_runner"
 AIRFLOWS_PAUSE = 1
 """Seconds that the runner waits between two rounds, in Airflow 3.0 to 3.3 (`TriggerRunner.arun`)."""
+IDLE_ROUNDS = 30
+"""After so many rounds in a row in which the scheduler had nothing to do, it rests: about four seconds."""
 
 
 class QuickAnyio:
@@ -39,3 +44,46 @@ def quicken_triggerer(pause: float) -> None:
         module.anyio = QuickAnyio(module.anyio, pause)
 
     after_import(TRIGGERER, change)
+
+
+class RestingTime:
+    """The module `time` as the scheduler sees it: once it has long been idle, it sleeps `rest` seconds.
+
+    The scheduler sleeps after a round in which it had nothing to do, and only then. `round_ended` is to be called once
+    a round, before that sleep.
+    """
+
+    def __init__(self, time: Any, rest: float) -> None:
+        self._time = time
+        self._rest = rest
+        self._idle_rounds = 0
+        self._slept = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._time, name)
+
+    def round_ended(self) -> None:
+        if not self._slept:
+            self._idle_rounds = 0
+        self._slept = False
+
+    def sleep(self, seconds: float) -> None:
+        self._slept = True
+        self._idle_rounds += 1
+        self._time.sleep(max(seconds, self._rest) if self._idle_rounds > IDLE_ROUNDS else seconds)
+
+
+def rest_scheduler(rest: float) -> None:
+    """Have a scheduler that has long been idle sleep `rest` seconds between rounds, once it is imported."""
+
+    def change(module: Any) -> None:
+        module.time = time = RestingTime(module.time, rest)
+        heartbeat = module.perform_heartbeat
+
+        def perform_heartbeat(*arguments: Any, **options: Any) -> Any:
+            time.round_ended()
+            return heartbeat(*arguments, **options)
+
+        module.perform_heartbeat = perform_heartbeat
+
+    after_import(SCHEDULER, change)

@@ -5,6 +5,7 @@ ITEST_IDENTITY: `HOST:UDPPORT` where the mocks listen for announcements (`harnes
 followed by `/PORT,...`, the TCP ports that count, else 80 and 443. Without it nothing is announced.
 ITEST_GC_THRESHOLD: arguments of `gc.set_threshold`, separated by commas.
 ITEST_TRIGGERER_PAUSE: seconds between two rounds of Airflow's triggerer (`itest_pace`).
+ITEST_SCHEDULER_REST: seconds between two rounds of a scheduler that has long been idle (`itest_pace`).
 VIRTUAL_CLOCK: folder of the stack's virtual clock (`itest_clock`).
 
 Standard library only, Python 3.9 and newer, and nothing in here raises into its host. What costs time to import is
@@ -36,6 +37,8 @@ NETWORK = 3
 QUIET_SECONDS = 60.0
 """How long nothing is announced after the mocks did not acknowledge."""
 STRUCTLOG = "structlog_"
+PACES = {"ITEST_TRIGGERER_PAUSE": "quicken_triggerer", "ITEST_SCHEDULER_REST": "rest_scheduler"}
+"""Variables, and which function of `itest_pace` gets their seconds."""
 
 
 def tune_collector(text: str) -> None:
@@ -46,15 +49,15 @@ def tune_collector(text: str) -> None:
         return
 
 
-def quicken_triggerer(text: str) -> None:
-    """Set the triggerer's pause as ITEST_TRIGGERER_PAUSE has it; anything malformed changes nothing."""
+def set_pace(change: str, text: str) -> None:
+    """Do the `change` of `itest_pace` with the seconds that `text` has; anything malformed changes nothing."""
     try:
         seconds = float(text)
         import itest_pace  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
     except (ImportError, ValueError):
         return
     if seconds > 0:
-        itest_pace.quicken_triggerer(seconds)
+        getattr(itest_pace, change)(seconds)
 
 
 def follow_clock() -> None:
@@ -366,11 +369,11 @@ def start() -> None:
     thresholds, identity = os.environ.get("ITEST_GC_THRESHOLD"), os.environ.get("ITEST_IDENTITY")
     if thresholds:
         tune_collector(thresholds)
-    pause, clock = os.environ.get("ITEST_TRIGGERER_PAUSE"), os.environ.get("VIRTUAL_CLOCK")
-    if clock:
+    if os.environ.get("VIRTUAL_CLOCK"):
         follow_clock()
-    if pause:
-        quicken_triggerer(pause)
+    for variable, change in PACES.items():
+        if variable in os.environ:
+            set_pace(change, os.environ[variable])
     made = announcer(identity) if identity else None
     if made is not None:
         sys.addaudithook(made.hook())

@@ -12,7 +12,7 @@ from harness import compose
 from harness.catalog import BUILDABLE, build
 from harness.compose import render, to_compose, variables
 from harness.runtime import docker
-from harness.topology import Healthcheck, Mount, Pod, Service, Topology
+from harness.topology import After, Healthcheck, Mount, Pod, Service, Topology
 
 FULL = Service(
     name="a",
@@ -49,6 +49,15 @@ FIELDS = [
 @pytest.mark.parametrize(("translator", "field"), FIELDS)
 def test_every_field_of_a_service_is_handled_by_both_translators(translator: ModuleType, field: str) -> None:
     assert re.search(rf"\.{field}\b", inspect.getsource(translator))
+
+
+def test_what_others_wait_for_is_checked_more_often() -> None:
+    waiting = dataclasses.replace(FULL, name="b", after=(After("a"),))
+    services = to_compose(Topology("t", "3.3.2", (FULL, waiting), ()))["services"]
+    assert {name: service["healthcheck"]["interval"] for name, service in services.items()} == {
+        "a": "5s",
+        "b": "15s",
+    }
 
 
 def test_a_service_is_translated_whole() -> None:

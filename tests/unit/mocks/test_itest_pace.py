@@ -1,4 +1,4 @@
-"""The triggerer's pause, replaced in a process of its own whose `airflow` is two files with the same shape."""
+"""The pace of triggerer and scheduler, in a process of its own whose `airflow` is a few files of the same shape."""
 
 import os
 import subprocess
@@ -31,6 +31,25 @@ anyio.run(runner.arun, 2)
 anyio.run(runner.arun, 1, 5)
 print(waited)
 """
+SCHEDULER = """
+import time
+from airflow.jobs.job import perform_heartbeat
+
+def loop(rounds):
+    for busy in rounds:
+        perform_heartbeat(job=None)
+        if not busy:
+            time.sleep(0.1)
+"""
+SLEEPS = """
+import time
+from airflow.jobs import scheduler_job_runner as runner
+
+slept = []
+time.sleep = slept.append
+runner.loop([False] * 32 + [True] + [False] * 31)
+print(slept.count(0.1), slept[30:33], slept[62], runner.time.monotonic is time.monotonic)
+"""
 
 
 @pytest.fixture
@@ -41,6 +60,8 @@ def airflow(tmp_path: Path) -> Path:
     for folder in (jobs.parent, jobs):
         (folder / "__init__.py").write_text("")
     (jobs / "triggerer_job_runner.py").write_text(RUNNER)
+    (jobs / "scheduler_job_runner.py").write_text(SCHEDULER)
+    (jobs / "job.py").write_text("def perform_heartbeat(job):\n    pass\n")
     return tmp_path
 
 
@@ -81,3 +102,12 @@ except ModuleNotFoundError as error:
     print(error.name)
 """
     assert ask(tmp_path, program, ITEST_TRIGGERER_PAUSE="0.2") == "airflow"
+
+
+def test_a_scheduler_rests_once_it_has_long_been_idle_until_it_is_busy_again(airflow: Path) -> None:
+    assert ask(airflow, SLEEPS, ITEST_SCHEDULER_REST="0.4") == "60 [0.4, 0.4, 0.1] 0.4 True"
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
+def test_without_a_positive_number_the_scheduler_never_rests(airflow: Path, text: str) -> None:
+    assert ask(airflow, SLEEPS, ITEST_SCHEDULER_REST=text).startswith("63 ")
