@@ -10,9 +10,9 @@ from harness.waits import eventually
 
 OLD = "e915efecc8af90993ccfc499721ebe826aadba60"
 NEW = "0123456789abcdef0123456789abcdef01234567"
-BOUNDARY, HOSTS, UNASSIGNED = (
-    f"rollout_ic_os_to_{kind}" for kind in ("api_boundary_nodes", "hosts", "unassigned_nodes")
-)
+BOUNDARY = "rollout_ic_os_to_api_boundary_nodes"
+HOSTS = "rollout_ic_os_to_hosts"
+UNASSIGNED = "rollout_ic_os_to_unassigned_nodes"
 SUBNET = "rollout_ic_os_to_subnet"
 ANY_TIME = {
     "days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from in_memory_ic import NEW, InMemoryIc
 
 from dfinity.turns import OtherRun
@@ -34,9 +34,13 @@ def others(
     monkeypatch.setattr(
         "operators.plan_operator.return_and_skip", lambda _operator, _context, plan, _skipped: plan
     )
-    # Without a DAG, an operator has no DAG id.
-    monkeypatch.setattr(BaseOperator, "dag_id", "a_dag", raising=False)
     return runs
+
+
+def planning() -> PlanRollout:
+    """The task, in a DAG of its own."""
+    with DAG(dag_id="a_dag", schedule=None):
+        return PlanRollout(task_id="plan")
 
 
 def context(**params: Any) -> Any:
@@ -44,7 +48,7 @@ def context(**params: Any) -> Any:
 
 
 def test_it_waits_in_the_triggerer_and_says_so_once(others: list[OtherRun], slack: list[Any]) -> None:
-    operator = PlanRollout(task_id="plan")
+    operator = planning()
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context())
     trigger = deferred.value.trigger
@@ -61,7 +65,7 @@ def test_it_waits_in_the_triggerer_and_says_so_once(others: list[OtherRun], slac
 def test_simulations_and_those_who_do_not_want_to_wait_begin_at_once(
     others: list[OtherRun], slack: list[Any], params: dict[str, Any]
 ) -> None:
-    assert PlanRollout(task_id="plan").execute(context(**params))["batches"]
+    assert planning().execute(context(**params))["batches"]
     assert slack == []
 
 
@@ -69,7 +73,7 @@ def test_runs_that_were_triggered_before_there_was_such_a_param_wait(others: lis
     given = context()
     del given["params"]["wait_for_others"]
     with pytest.raises(TaskDeferred):
-        PlanRollout(task_id="plan").execute(given)
+        planning().execute(given)
 
 
 def test_the_trigger_looks_until_nobody_is_ahead(
