@@ -1,6 +1,7 @@
 """Rolls a HostOS version out to mainnet's hosts, wave after wave; none takes more of a subnet than it can spare."""
 
 from airflow.providers.common.compat.sdk import DAG
+
 from workflows.params import COMMON, calendar, optional_text, revision
 from workflows.steps import RETRIES, wave_tasks
 
@@ -18,11 +19,13 @@ with DAG(
     description=__doc__,
     schedule=None,
     catchup=False,
-    params=PARAMS,
     tags=["rollout", "mainnet"],
     default_args=RETRIES,
 ) as dag:
     wave_tasks(kind="hosts")
+
+# Only now: Airflow copies the params that a DAG has into each task that is added to it.
+dag.params.update(PARAMS)
 
 if __name__ == "__main__":
     dag.test()

@@ -1,14 +1,14 @@
 """Rolls a GuestOS revision out to mainnet's subnets, batch after batch, as a weekly plan says."""
 
 from airflow.providers.common.compat.sdk import DAG, Param, TaskGroup, TriggerRule
-from workflows.params import COMMON, optional_text, revision
-from workflows.steps import RETRIES, upgrade_subnet
 
 from dfinity.compat import EmptyOperator
 from dfinity.production import MAX_BATCHES
 from operators.plan_rollout import PlanRollout
 from operators.slack_messages import PostSummary
 from sensors.batch_start import WaitForBatchStart
+from workflows.params import COMMON, optional_text, revision
+from workflows.steps import RETRIES, upgrade_subnet
 
 PARAMS = {
     "git_revision": revision("Git revision", "The GuestOS revision to roll out: 40 hexadecimal digits."),

@@ -1,12 +1,12 @@
 """Rolls a GuestOS revision out to a single subnet of mainnet, now or at a given time."""
 
 from airflow.providers.common.compat.sdk import DAG, Param
-from workflows.params import COMMON, revision, start_at
-from workflows.steps import RETRIES, upgrade_subnet
 
 from operators.plan_rollout import PlanSubnet
 from operators.slack_messages import PostSummary
 from sensors.batch_start import WaitForBatchStart
+from workflows.params import COMMON, revision, start_at
+from workflows.steps import RETRIES, upgrade_subnet
 
 PARAMS = {
     "git_revision": revision("Git revision", "The GuestOS revision to roll out: 40 hexadecimal digits."),

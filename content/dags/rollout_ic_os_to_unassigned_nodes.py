@@ -1,6 +1,7 @@
 """Rolls a GuestOS version out to the nodes that are in no subnet of mainnet: all at once, as the NNS does it."""
 
 from airflow.providers.common.compat.sdk import DAG
+
 from workflows.params import COMMON, revision, tolerance_of, window
 from workflows.steps import RETRIES, wave_tasks
 
