@@ -1,6 +1,6 @@
 """Plans a rollout to nodes in waves before anything is proposed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -84,7 +84,7 @@ def _names(value: Any) -> list[str]:
     ]
 
 
-def _understood(name: str, parse: Any, faults: list[str]) -> Any:
+def _understood(name: str, parse: Callable[[], T], faults: list[str]) -> T | None:
     try:
         return parse()
     except ValueError as error:
