@@ -64,6 +64,9 @@ contract: python
 test-mocks: contract ## official clients and Airflow's hooks against the mocks, held against published schemas
 	$(ITEST) image-test -- -k unmodified_hooks
 
+content-coverage: python ## how much of content/ its own tests run, in the local Airflow and without it
+	scripts/content-coverage
+
 images: ## build or pull every image
 	$(ITEST) images
 
@@ -98,4 +101,4 @@ bench-mocks: ## what the mocks carry: 500 requests a second from 50 connections 
 	DOCKER_HOST="$$(scripts/bootstrap engine)" $(PYTHON) -m bench.mocks_load
 
 .PHONY: help bootstrap itest test test-mocks test-slow test-syncer lint format types unit images image-test sql-audit up \
-	down bench bench-compare bench-mocks bench-syncer compose doctor syncer-containers
+	down content-coverage bench bench-compare bench-mocks bench-syncer compose doctor syncer-containers

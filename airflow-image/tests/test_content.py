@@ -10,7 +10,7 @@ from harness.paths import ROOT
 from harness.prepare import Prepared
 
 pytestmark = pytest.mark.itest
-NEEDED = ("content", "tests")
+NEEDED = ("content", "tests", "scripts")
 
 
 def test_the_content_does_what_its_tests_say(docker: Docker, tests_image: str) -> None:

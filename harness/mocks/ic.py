@@ -5,7 +5,7 @@ from typing import Any
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Request, Response
 
-from harness.mocks.ic_models import ACTION, Refused
+from harness.mocks.ic_models import Refused
 from harness.mocks.ic_state import InternetComputer
 from harness.mocks.ledger import Kind, note
 from harness.mocks.wsgi import Router, json_object, json_response, pod_of, refuse_unknown
@@ -24,11 +24,21 @@ def _error(error: HTTPException) -> Response:
 
 
 class Registry:
-    """GET the list of subnets."""
+    """GET the list of subnets, and that of nodes."""
 
     def __init__(self, ic: InternetComputer) -> None:
         self._ic = ic
-        self.app = Router([("GET", "/api/proxy/registry/mainnet/subnets", self._subnets)], _error)
+        self.app = Router(
+            [
+                ("GET", "/api/proxy/registry/mainnet/subnets", self._subnets),
+                ("GET", "/api/proxy/registry/mainnet/nodes", self._nodes),
+            ],
+            _error,
+        )
+
+    def _nodes(self, request: Request) -> Response:
+        refuse_unknown(request, ())
+        return json_response(self._ic.nodes())
 
     def _subnets(self, request: Request) -> Response:
         refuse_unknown(request, ())
@@ -63,7 +73,8 @@ class Proposals:
         found = [
             proposal
             for proposal in self._ic.proposals()
-            if (not actions or ACTION in actions) and (not statuses or proposal["status"] in statuses)
+            if (not actions or proposal["action_nns_function"] in actions)
+            and (not statuses or proposal["status"] in statuses)
         ]
         page = found[offset : offset + limit]
         return json_response({"data": page, "meta": {"size": len(page), "total": len(found)}})
@@ -107,12 +118,17 @@ class Nns:
         missing = [name for name in CALL_FIELDS if not isinstance(body.get(name), str)]
         if missing or not isinstance(body.get("dry_run"), bool):
             raise BadRequest(f"missing or malformed: {', '.join(missing) or 'dry_run'}")
-        call = {name: body[name] for name in (*CALL_FIELDS, "dry_run")}
+        nodes = body.get("node_ids", [])
+        if not isinstance(nodes, list) or not all(isinstance(node, str) for node in nodes):
+            raise BadRequest("malformed: node_ids")
+        call = {**{name: body[name] for name in (*CALL_FIELDS, "dry_run")}, "node_ids": nodes}
         try:
             proposal_id = self._ic.admin_call(call, pod_of(request))
         except Refused as error:
             raise BadRequest(str(error)) from error
         if proposal_id is not None:
             what = {"proposal_id": proposal_id, "replica_version_id": call["replica_version_id"]}
-            note(request, Kind.IC_PROPOSAL, call["subnet_id"], **what)
+            if nodes:
+                what["node_ids"] = nodes
+            note(request, Kind.IC_PROPOSAL, call["subnet_id"] or call["command"], **what)
         return json_response({"proposal_id": proposal_id})

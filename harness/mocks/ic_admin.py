@@ -14,7 +14,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-PROPOSE = "propose-to-deploy-guestos-to-all-subnet-nodes"
+TO_SUBNET = "propose-to-deploy-guestos-to-all-subnet-nodes"
+TO_API_BOUNDARY = "propose-to-deploy-guestos-to-some-api-boundary-nodes"
+TO_UNASSIGNED = "propose-to-deploy-guestos-to-all-unassigned-nodes"
+TO_HOSTS = "propose-to-deploy-hostos-to-some-nodes"
 VERSION = re.compile(r"[0-9a-f]{40}")
 PEM_KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----\s.+?-----END \1-----", re.DOTALL)
 TIMEOUT_SECONDS = 30
@@ -30,14 +33,31 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--nns-urls", "--nns-url", required=True, help="base URL of the NNS")
     top.add_argument("--secret-key-pem", "-s", required=True, type=Path, help="the proposer's key")
     commands = top.add_subparsers(dest="command", required=True)
-    propose = commands.add_parser(PROPOSE, help="deploy a GuestOS version to all nodes of a subnet")
+    to_subnet = _proposal(commands, TO_SUBNET, "deploy a GuestOS version to all nodes of a subnet")
+    to_subnet.add_argument("subnet_id", metavar="SUBNET_ID")
+    to_subnet.add_argument("replica_version_id", metavar="REPLICA_VERSION_ID")
+    to_boundary = _proposal(commands, TO_API_BOUNDARY, "deploy a GuestOS version to API boundary nodes")
+    to_boundary.add_argument("--nodes", dest="node_ids", metavar="NODE_ID", nargs="+", required=True)
+    to_boundary.add_argument("--version", dest="replica_version_id", required=True)
+    to_unassigned = _proposal(commands, TO_UNASSIGNED, "deploy a GuestOS version to all unassigned nodes")
+    to_unassigned.add_argument("--replica-version-id", required=True)
+    to_hosts = _proposal(commands, TO_HOSTS, "deploy a HostOS version to nodes")
+    to_hosts.add_argument("--hostos-version-id", dest="replica_version_id", required=True)
+    to_hosts.add_argument("node_ids", metavar="NODE_ID", nargs="+")
+    return top
+
+
+def _proposal(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help_text: str
+) -> argparse.ArgumentParser:
+    """A command with what all proposals take."""
+    propose = commands.add_parser(name, help=help_text)
+    propose.set_defaults(subnet_id="", node_ids=[])
     propose.add_argument("--proposer", required=True, help="neuron id")
     propose.add_argument("--proposal-title", required=True)
     propose.add_argument("--summary", required=True)
     propose.add_argument("--dry-run", action="store_true", help="print the payload, submit nothing")
-    propose.add_argument("subnet_id", metavar="SUBNET_ID")
-    propose.add_argument("replica_version_id", metavar="REPLICA_VERSION_ID")
-    return top
+    return propose
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -98,6 +118,7 @@ def main() -> int:
     payload = {
         "command": arguments.command,
         "subnet_id": arguments.subnet_id,
+        "node_ids": arguments.node_ids,
         "replica_version_id": arguments.replica_version_id,
         "proposer": arguments.proposer,
         "title": arguments.proposal_title,

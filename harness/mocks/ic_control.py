@@ -8,7 +8,7 @@ from werkzeug.wrappers import Request, Response
 
 from harness.mocks.control_parts import clearing, done, list_of
 from harness.mocks.fakes import World
-from harness.mocks.ic_models import Alert, LifeCycle, Outcome, Refused, Subnet
+from harness.mocks.ic_models import Alert, LifeCycle, Node, Outcome, Refused, Subnet
 from harness.mocks.wsgi import Route, json_object, json_response
 
 DECISIONS = {"accept": Outcome.EXECUTED, "fail": Outcome.FAILED, "reject": Outcome.REJECTED}
@@ -19,6 +19,8 @@ def ic_routes() -> list[Route]:
     return [
         ("GET", "/ic/registry", lambda world, _: json_response(world.ic.subnets())),
         ("PUT", "/ic/registry", _set_registry),
+        ("GET", "/ic/nodes", lambda world, _: json_response(world.ic.nodes())),
+        ("PUT", "/ic/nodes", _set_nodes),
         ("PUT", "/ic/settings", _set_life_cycle),
         ("PUT", "/ic/alerts", _set_alerts),
         ("POST", "/ic/alerts", _raise_alert),
@@ -40,6 +42,22 @@ def _subnet(item: dict[str, Any]) -> Subnet:
     return Subnet(**{name: item[name] for name in kinds})
 
 
+def _node(item: dict[str, Any]) -> Node:
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "node_id": str,
+        "subnet_id": (str, type(None)),
+        "is_api_boundary_node": bool,
+        "guestos_version_id": str,
+        "hostos_version_id": str,
+    }
+    wrong = [name for name, kind in kinds.items() if name not in item or not isinstance(item[name], kind)]
+    if wrong or not isinstance(item.get("stuck", False), bool):
+        raise BadRequest(
+            f"node {item.get('node_id')!r}: missing or malformed {', '.join(wrong or ['stuck'])}"
+        )
+    return Node(**{name: item[name] for name in kinds}, stuck=item.get("stuck", False))
+
+
 def _alert(item: Any) -> Alert:
     """An alert given by its name, or as {"alertname", "severity"}."""
     if isinstance(item, str) and item:
@@ -58,6 +76,16 @@ def _set_registry(world: World, request: Request) -> Response:
     if twice:
         raise BadRequest(f"subnet given twice: {', '.join(twice)}")
     world.ic.set_registry(subnets)
+    return done()
+
+
+def _set_nodes(world: World, request: Request) -> Response:
+    nodes = [_node(item) for item in list_of(json_object(request), "nodes", dict)]
+    ids = [node.node_id for node in nodes]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise BadRequest(f"node given twice: {', '.join(twice)}")
+    world.ic.set_nodes(nodes)
     return done()
 
 

@@ -1,4 +1,4 @@
-"""The Internet Computer as far as a GuestOS rollout sees it: subnets, proposals, replicas, alerts.
+"""The Internet Computer as far as a rollout sees it: subnets and their replicas, nodes, proposals, alerts.
 
 Nothing runs in the background. A proposal stores when it is decided and each read works out, from the clock, what has
 happened since: OPEN until it is decided, ADOPTED until it is carried out, then EXECUTED (the registry holds the new
@@ -12,7 +12,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.mocks.ic_models import Alert, LifeCycle, Outcome, Proposal, Refused, Subnet, shown_subnet
+from harness.mocks.ic_models import (
+    FUNCTIONS,
+    TO_API_BOUNDARY,
+    TO_SUBNET,
+    TO_UNASSIGNED,
+    Alert,
+    LifeCycle,
+    Node,
+    Outcome,
+    Proposal,
+    Refused,
+    Subnet,
+    shown_node,
+    shown_subnet,
+)
 
 FIRST_PROPOSAL = 130_000
 _VERSION = re.compile(r"[0-9a-f]{40}")
@@ -28,10 +42,12 @@ class InternetComputer:
         self.reset()
 
     def reset(self) -> None:
-        """No subnets, proposals, alerts or calls; the default life cycle."""
+        """No subnets, nodes, proposals, alerts or calls; the default life cycle."""
         with self._lock:
             self._subnets: dict[str, Subnet] = {}
             self._subnets_since = 0.0
+            self._nodes: dict[str, Node] = {}
+            self._nodes_since = 0.0
             self._proposals: dict[int, Proposal] = {}
             self._alerts: dict[str, tuple[Alert, ...]] = {}
             self._admin_calls: list[dict[str, Any]] = []
@@ -47,6 +63,7 @@ class InternetComputer:
         with self._lock:
             differs = {
                 f"{len(self._subnets)} subnets": bool(self._subnets),
+                f"{len(self._nodes)} nodes": bool(self._nodes),
                 f"{len(self._proposals)} proposals": bool(self._proposals),
                 f"{len(self._admin_calls)} ic-admin calls": bool(self._admin_calls),
                 "alerts": any(self._alerts.values()),
@@ -60,6 +77,12 @@ class InternetComputer:
             self._subnets = {subnet.subnet_id: subnet for subnet in subnets}
             self._subnets_since = self.now()
 
+    def set_nodes(self, nodes: Iterable[Node]) -> None:
+        """Replace the nodes; proposals that were executed before no longer count for their versions."""
+        with self._lock:
+            self._nodes = {node.node_id: node for node in nodes}
+            self._nodes_since = self.now()
+
     def set_life_cycle(self, changes: Mapping[str, Any]) -> LifeCycle:
         """Change some fields of the life cycle, for proposals made from now on."""
         with self._lock:
@@ -67,13 +90,13 @@ class InternetComputer:
             return self._life_cycle
 
     def set_alerts(self, subnet_id: str, alerts: Sequence[Alert]) -> None:
-        """Replace what fires for a subnet; an empty list clears it. Raises Refused for an unknown subnet."""
+        """Replace what fires for a subnet or a node; an empty list clears it. Raises Refused for an unknown one."""
         with self._lock:
             self._known(subnet_id)
             self._alerts[subnet_id] = tuple(alerts)
 
     def raise_alert(self, subnet_id: str, alert: Alert) -> None:
-        """Let an alert fire besides those that do. Raises Refused for an unknown subnet."""
+        """Let an alert fire besides those that do. Raises Refused for an unknown subnet or node."""
         with self._lock:
             self._known(subnet_id)
             others = self._without(subnet_id, alert.alertname)
@@ -98,7 +121,7 @@ class InternetComputer:
             moments = [
                 moment
                 for proposal in self._proposals.values()
-                for moment in proposal.moments(replicas.get(proposal.subnet_id, 1))
+                for moment in proposal.moments(len(proposal.node_ids) or replicas.get(proposal.subnet_id, 1))
             ]
             ends = [alert.ends_at for alerts in self._alerts.values() for alert in alerts if alert.ends_at]
             return min((moment for moment in (*moments, *ends) if moment > now), default=None)
@@ -107,6 +130,16 @@ class InternetComputer:
         """The registry's list, each subnet with the version that its last executed proposal set."""
         with self._lock:
             return [shown_subnet(subnet, self._versions(subnet)[-1]) for subnet in self._subnets.values()]
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The registry's list, each node with the versions that the last executed proposals set."""
+        with self._lock:
+            return [
+                shown_node(
+                    node, *(self._set_versions(node, hostos=hostos)[-1][0] for hostos in (False, True))
+                )
+                for node in self._nodes.values()
+            ]
 
     def proposals(self) -> list[dict[str, Any]]:
         """All proposals, newest first, in the shape of the public API."""
@@ -162,8 +195,18 @@ class InternetComputer:
                 if count
             ]
 
+    def node_versions(self, *, hostos: bool) -> list[tuple[str, str]]:
+        """(node, the version that it runs) of every node, of HostOS or of GuestOS."""
+        with self._lock:
+            return [(node.node_id, self._runs(node, hostos=hostos)) for node in self._nodes.values()]
+
+    def is_node(self, name: str) -> bool:
+        """Whether that is a node's id rather than a subnet's."""
+        with self._lock:
+            return name in self._nodes
+
     def alerts(self) -> list[tuple[str, Alert]]:
-        """(subnet, alert) for each alert that fires."""
+        """(subnet or node, alert) for each alert that fires."""
         with self._lock:
             now = self.now()
             return [
@@ -173,23 +216,39 @@ class InternetComputer:
                 if alert.fires(now)
             ]
 
-    def _known(self, subnet_id: str) -> Subnet:
-        try:
-            return self._subnets[subnet_id]
-        except KeyError as error:
-            raise Refused(f"subnet {subnet_id} is not in the registry") from error
+    def _known(self, name: str) -> None:
+        if name not in self._subnets and name not in self._nodes:
+            raise Refused(f"subnet or node {name} is not in the registry")
 
     def _check(self, call: Mapping[str, Any]) -> None:
-        self._known(call["subnet_id"])
+        if call["command"] not in FUNCTIONS:
+            raise Refused(f"unknown command {call['command']}")
+        if call["command"] == TO_SUBNET and call["subnet_id"] not in self._subnets:
+            raise Refused(f"subnet {call['subnet_id']} is not in the registry")
+        moved = self._moved_nodes(call)
+        if call["command"] != TO_SUBNET and not moved:
+            raise Refused("the proposal names no nodes")
+        for node_id in moved:
+            if node_id not in self._nodes:
+                raise Refused(f"node {node_id} is not in the registry")
+            if call["command"] == TO_API_BOUNDARY and not self._nodes[node_id].is_api_boundary_node:
+                raise Refused(f"node {node_id} is not an API boundary node")
         if not _VERSION.fullmatch(call["replica_version_id"]):
             raise Refused(f"replica version {call['replica_version_id']!r} is not 40 hexadecimal digits")
+
+    def _moved_nodes(self, call: Mapping[str, Any]) -> tuple[str, ...]:
+        if call["command"] == TO_UNASSIGNED:
+            return tuple(node.node_id for node in self._nodes.values() if node.is_unassigned)
+        return tuple(call.get("node_ids", ()))
 
     def _propose(self, call: Mapping[str, Any]) -> int:
         proposal_id = FIRST_PROPOSAL + len(self._proposals)
         now, cycle = self.now(), self._life_cycle
         self._proposals[proposal_id] = Proposal(
             proposal_id=proposal_id,
+            command=call["command"],
             subnet_id=call["subnet_id"],
+            node_ids=self._moved_nodes(call),
             replica_version_id=call["replica_version_id"],
             proposer=call["proposer"],
             title=call["title"],
@@ -202,6 +261,31 @@ class InternetComputer:
         )
         self._proposed += 1
         return proposal_id
+
+    def _set_versions(self, node: Node, *, hostos: bool) -> list[tuple[str, Proposal | None]]:
+        """The versions that the registry held for a node and who set each (None: listed so), the present one last."""
+        now = self.now()
+        setting = [
+            proposal
+            for proposal in self._proposals.values()
+            if node.node_id in proposal.node_ids
+            and FUNCTIONS[proposal.command].sets_hostos == hostos
+            and proposal.executed(now)
+            and (proposal.carried_out_at or 0.0) >= self._nodes_since
+        ]
+        setting.sort(key=lambda proposal: (proposal.carried_out_at or 0.0, proposal.proposal_id))
+        return [(node.version(hostos=hostos), None), *((p.replica_version_id, p) for p in setting)]
+
+    def _runs(self, node: Node, *, hostos: bool) -> str:
+        """The version that a node runs: those of one proposal move one after the other."""
+        versions = (
+            [(node.version(hostos=hostos), None)] if node.stuck else self._set_versions(node, hostos=hostos)
+        )
+        version, proposal = versions[-1]
+        if proposal is None:
+            return version
+        moved = proposal.moved(len(proposal.node_ids), self.now())
+        return version if proposal.node_ids.index(node.node_id) < moved else versions[-2][0]
 
     def _executed(self, subnet: Subnet) -> list[Proposal]:
         """The subnet's proposals that count, in the order of their execution."""

@@ -26,7 +26,9 @@ _MATCHER = re.compile(
 )
 LABELS = {
     "ic_replica_info": ("ic_subnet", "ic_active_version"),
-    "ALERTS": ("ic_subnet", "alertname", "severity", "alertstate"),
+    "guestos_version": ("ic_node", "version"),
+    "hostos_version": ("ic_node", "version"),
+    "ALERTS": ("ic_subnet", "ic_node", "alertname", "severity", "alertstate"),
 }
 
 Sample = tuple[Mapping[str, str], int]
@@ -87,7 +89,8 @@ def evaluate(query: Query, samples: list[Sample]) -> list[Sample]:
         return [({"__name__": query.metric, **labels}, value) for labels, value in selected]
     sums: dict[tuple[tuple[str, str], ...], int] = defaultdict(int)
     for labels, value in selected:
-        sums[tuple((label, labels[label]) for label in query.by)] += value
+        # A label that a series lacks is left out of the sum's labels, too.
+        sums[tuple((label, labels[label]) for label in query.by if label in labels)] += value
     return [(dict(key), value) for key, value in sums.items()]
 
 
@@ -98,6 +101,8 @@ class Prometheus:
         self._ic = ic
         self._series: dict[str, Callable[[], list[Sample]]] = {
             "ic_replica_info": self._replicas,
+            "guestos_version": lambda: self._nodes(hostos=False),
+            "hostos_version": lambda: self._nodes(hostos=True),
             "ALERTS": self._alerts,
         }
         self.app = Router([("GET", QUERY_PATH, self._query), ("POST", QUERY_PATH, self._query)], _http_error)
@@ -121,12 +126,19 @@ class Prometheus:
             for subnet, version, count in self._ic.replicas()
         ]
 
-    def _alerts(self) -> list[Sample]:
-        fixed = {"alertstate": "firing"}
+    def _nodes(self, *, hostos: bool) -> list[Sample]:
         return [
-            ({"ic_subnet": subnet, "alertname": alert.alertname, "severity": alert.severity, **fixed}, 1)
-            for subnet, alert in self._ic.alerts()
+            ({"ic_node": node, "version": version}, 1)
+            for node, version in self._ic.node_versions(hostos=hostos)
         ]
+
+    def _alerts(self) -> list[Sample]:
+        samples: list[Sample] = []
+        for name, alert in self._ic.alerts():
+            whose = {"ic_node" if self._ic.is_node(name) else "ic_subnet": name}
+            what = {"alertname": alert.alertname, "severity": alert.severity, "alertstate": "firing"}
+            samples.append(({**whose, **what}, 1))
+        return samples
 
 
 def _http_error(error: HTTPException) -> Response:

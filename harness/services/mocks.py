@@ -7,6 +7,8 @@ from harness.topology import SHARED_DIR, Healthcheck, Mount, Service, in_sandbox
 
 NAME = "mocks"
 CONTROL_PORT = 8099
+HTTPS_PORT = 443
+"""Forwarded, too: a local Airflow can be pointed at the stack's mocks (`harness.local`)."""
 IDENTITY_PORT = 8098
 
 
@@ -28,7 +30,7 @@ def mocks() -> tuple[Service, Service]:
             mounts=(Mount("shared", SHARED_DIR),),
             aliases=names.aliases(),
             healthcheck=Healthcheck(("python3", "-c", ask), "mocks: serving"),
-            forwarded_ports=(CONTROL_PORT,),
+            forwarded_ports=(CONTROL_PORT, HTTPS_PORT),
             fixed_address=True,
         )
     )

@@ -24,6 +24,8 @@ def conf(**changes: object) -> dict[str, object]:
         "spreadsheet_id": SHEET,
         "simulate": False,
         "sensor_interval": 1,
+        # Other tests' runs of the same DAG, on the same stack, are in worlds of their own.
+        "wait_for_others": False,
     }
     return {**base, **changes}
 

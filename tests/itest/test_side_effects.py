@@ -1,6 +1,7 @@
 """Side effects and faults on the whole mirror: a lost worker's duplicate, and a task that meets a rate limit."""
 
 import pytest
+from lost_worker import kill
 
 from harness.checks import Expected, Validity, at_least_once, exactly_once, in_order
 from harness.environment import Environment
@@ -29,18 +30,6 @@ def posts_and_lingers():
 
 
 posts_and_lingers()
-"""
-KILL = """
-import os, signal, sys
-from pathlib import Path
-
-def cmdline(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\\0", b" ").decode().strip()
-
-(task,) = [p for p in os.listdir("/proc") if p.isdigit() and cmdline(p) == f"airflow worker -- {sys.argv[1]}"]
-supervisor = Path(f"/proc/{task}/stat").read_text().rpartition(")")[2].split()[1]
-for pid in (supervisor, task):
-    os.kill(int(pid), signal.SIGKILL)
 """
 POST = Expected("slack.message", target="ic-os-rollout", task_id="tell")
 
@@ -71,12 +60,7 @@ def test_a_worker_that_dies_after_its_post_leaves_a_duplicate_in_the_ledger(
     run = env.airflow.trigger(env.add_dag("posts_and_lingers", POSTS_AND_LINGERS))
     eventually(slack.messages, "the first post", 60)
     assert exactly_once(env.ledger(), POST), "so far, all is well"
-    query = "SELECT id FROM task_instance WHERE run_id = %s AND task_id = 'tell'"
-    ((task_instance,),) = env.database.rows(query, [run.run_id])
-
-    # As the kernel does it when memory runs out: the worker's process and the task in it are gone at once.
-    killed = env.runtime.exec("worker-1", ["python", "-c", KILL, str(task_instance)])
-    assert killed.exit_code == 0, killed.output
+    kill(env, run, "tell")
     run.wait()
 
     verdict = exactly_once(env.ledger(), POST)

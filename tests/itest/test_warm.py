@@ -68,8 +68,8 @@ def test_it_is_brought_the_working_trees_content_where_it_has_another(
         assert held is not None
         assert held.record.revision != former
         assert {pod.revision for pod in held.environment.content.pods().values()} == {held.record.revision}
-        dags = [dag["dag_id"] for dag in held.environment.airflow.pages("/dags", "dags")]
-        assert dags == ["rollout_ic_os_to_mainnet_subnets"], "it was parsed before it became pristine"
+        dags = {dag["dag_id"] for dag in held.environment.airflow.pages("/dags", "dags")}
+        assert "rollout_ic_os_to_mainnet_subnets" in dags, "it was parsed before it became pristine"
 
 
 def test_its_keeper_removes_it_when_it_expires(kept: Environment) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, Context
 
-from dfinity.messages import summary, vote_request
+from dfinity.messages import summary, vote_request, wave_summary
+from dfinity.node_rollout import WaveRollout
 from dfinity.production import SLACK_CHANNEL, SLACK_CONNECTION_ID
-from dfinity.rollout import ProposalOutcome, Rollout, SubnetRollout
+from dfinity.rollout import ProposalOutcome, Rollout
+from dfinity.step import step_from_payload
 
 
 def post(text: str) -> None:
@@ -20,17 +22,17 @@ def post(text: str) -> None:
 
 
 class RequestVotes(BaseOperator):
-    """Asks for votes on a subnet's proposal as long as it is open; a simulation only logs what it would do."""
+    """Asks for votes on a step's proposal as long as it is open; a simulation only logs what it would do."""
 
-    template_fields = ("subnet", "proposal")
+    template_fields = ("step", "proposal")
 
-    def __init__(self, *, subnet: Mapping[str, Any], proposal: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, step: Mapping[str, Any], proposal: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.subnet = subnet
+        self.step = step
         self.proposal = proposal
 
     def execute(self, context: Context) -> None:
-        step = SubnetRollout.from_payload(self.subnet)
+        step = step_from_payload(self.step)
         outcome = ProposalOutcome.from_payload(self.proposal)
         if outcome.proposal_id is None or not outcome.needs_votes:
             self.log.info("no votes are needed: %s", outcome.outcome)
@@ -41,9 +43,9 @@ class RequestVotes(BaseOperator):
 
 
 class PostSummary(BaseOperator):
-    """Posts what a rollout has done.
+    """Posts what a rollout has done, to subnets or to nodes.
 
-    `proposal_task_ids` maps the number of each batch, as text, to the task which made its proposals.
+    `proposal_task_ids` maps the number of each batch or wave, as text, to the task which made its proposals.
     """
 
     template_fields = ("rollout",)
@@ -56,9 +58,12 @@ class PostSummary(BaseOperator):
         self.proposal_task_ids = proposal_task_ids
 
     def execute(self, context: Context) -> None:
-        rollout = Rollout.from_payload(self.rollout)
-        task_ids = [self.proposal_task_ids[str(number)] for number in rollout.batches]
-        payloads = context["ti"].xcom_pull(task_ids=task_ids)
-        text = summary(rollout, [ProposalOutcome.from_payload(item) for item in payloads if item])
+        parts = self.rollout["waves" if "waves" in self.rollout else "batches"]
+        payloads = context["ti"].xcom_pull(task_ids=[self.proposal_task_ids[str(number)] for number in parts])
+        outcomes = [ProposalOutcome.from_payload(item) for item in payloads if item]
+        if "waves" in self.rollout:
+            text = wave_summary(WaveRollout.from_payload(self.rollout), outcomes)
+        else:
+            text = summary(Rollout.from_payload(self.rollout), outcomes)
         self.log.info(text)
         post(text)

@@ -11,6 +11,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import SkipMixin, Variable
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
+from dfinity.turns import LAST_TASK, PLAN_TASK, OtherRun
+
 if AIRFLOW_V_3_0_PLUS:
     from airflow.providers.standard.operators.empty import EmptyOperator
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -18,7 +20,10 @@ else:
     from airflow.operators.empty import EmptyOperator
     from airflow.triggers.temporal import DateTimeTrigger
 
-__all__ = ["DateTimeTrigger", "EmptyOperator", "return_and_skip", "variable_or_none"]
+__all__ = ["DateTimeTrigger", "EmptyOperator", "other_runs", "return_and_skip", "variable_or_none"]
+
+_ACTIVE = ("queued", "running")
+_OVER = ("success", "failed", "upstream_failed", "skipped", "removed")
 
 
 def variable_or_none(name: str) -> str | None:
@@ -38,3 +43,46 @@ def return_and_skip(
     context["ti"].xcom_push(key="return_value", value=result)
     operator.skip(context["ti"], skipped)
     return result
+
+
+def other_runs(dag_id: str, run_id: str) -> list[OtherRun]:
+    """The active runs of the DAG but for `run_id`. For tasks and for triggers; asks the database or the API server."""
+    return (
+        _other_runs_by_api(dag_id, run_id) if AIRFLOW_V_3_0_PLUS else _other_runs_in_database(dag_id, run_id)
+    )
+
+
+def _other_runs_by_api(dag_id: str, run_id: str) -> list[OtherRun]:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance as Api
+    from airflow.sdk.execution_time.xcom import XCom
+
+    if Api.get_dr_count(dag_id=dag_id, states=list(_ACTIVE)) <= 1:
+        return []
+    # There is no list of runs to ask for, but tasks' states come by run. It has all runs there ever were: those whose
+    # last task is over are not asked for one by one.
+    found = []
+    for other, states in Api.get_task_states(dag_id=dag_id, task_ids=[PLAN_TASK, LAST_TASK]).items():
+        if other == run_id or states.get(LAST_TASK) in _OVER:
+            continue
+        if Api.get_dagrun_state(dag_id, other) not in _ACTIVE:
+            continue
+        state, plan = states.get(PLAN_TASK), None
+        if state == "success":
+            plan = XCom.get_one(key="return_value", dag_id=dag_id, task_id=PLAN_TASK, run_id=other)
+        found.append(OtherRun(other, state, bool(plan and plan["simulate"])))
+    return found
+
+
+def _other_runs_in_database(dag_id: str, run_id: str) -> list[OtherRun]:
+    from airflow.models import DagRun, XCom
+
+    found = []
+    for run in (run for state in _ACTIVE for run in DagRun.find(dag_id=dag_id, state=state)):
+        task = None if run.run_id == run_id else run.get_task_instance(PLAN_TASK)
+        if task is None:
+            continue
+        plan = None
+        if task.state == "success":
+            plan = XCom.get_one(key="return_value", dag_id=dag_id, task_id=PLAN_TASK, run_id=run.run_id)
+        found.append(OtherRun(run.run_id, task.state, bool(plan and plan["simulate"])))
+    return found

@@ -4,14 +4,15 @@ A condition travels to the triggerer as a payload, where newer code may read it:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 import httpx
 
-from dfinity.metrics import firing_alerts, replicas_by_revision
-from dfinity.proposals import ACCEPTED, REFUSED, Proposal, proposal_by_id, proposal_page
+from dfinity.metrics import firing_alerts, node_alerts, node_versions, replicas_by_revision
+from dfinity.nodes import abbreviate_node
+from dfinity.proposals import ACCEPTED, REFUSED, proposal_page, proposal_status
 from dfinity.subnets import abbreviate
 from dfinity.web import Query, fetch, fetch_async
 
@@ -47,20 +48,20 @@ class Condition(ABC, Generic[T]):
 
 
 @dataclass(frozen=True)
-class ProposalAccepted(Condition[Proposal]):
+class ProposalAccepted(Condition[str]):
     """The proposal was adopted; rejected or failed, it never will be."""
 
     kind: ClassVar[str] = "proposal_accepted"
     proposal_id: int
 
-    def query(self) -> Query[Proposal]:
-        return proposal_by_id(self.proposal_id)
+    def query(self) -> Query[str]:
+        return proposal_status(self.proposal_id)
 
-    def judge(self, answer: Proposal) -> Verdict:
-        is_now = f"proposal {self.proposal_id} is {answer.status}"
-        if answer.status in ACCEPTED:
+    def judge(self, answer: str) -> Verdict:
+        is_now = f"proposal {self.proposal_id} is {answer}"
+        if answer in ACCEPTED:
             return Verdict("met", is_now)
-        if answer.status in REFUSED:
+        if answer in REFUSED:
             advice = "find out why, then start a rollout with the subnets that are left"
             return Verdict("impossible", f"{is_now}: see {proposal_page(self.proposal_id)}; {advice}")
         return Verdict("waiting", is_now)
@@ -114,15 +115,71 @@ class NoAlerts(Condition[list[str]]):
         return Verdict("met", f"no alerts fire for {name}")
 
 
-AnyCondition = ProposalAccepted | SubnetRunsRevision | NoAlerts
+@dataclass(frozen=True)
+class NodesRunVersion(Condition[dict[str, set[str]]]):
+    """Each node reports the version and no other, but for `tolerance` of them at most.
+
+    `metric` is what they report it by. A node that is down reports nothing, and so is behind.
+    """
+
+    kind: ClassVar[str] = "nodes_run_version"
+    metric: str
+    version: str
+    node_ids: Sequence[str]
+    tolerance: int
+
+    def query(self) -> Query[dict[str, set[str]]]:
+        return node_versions(self.metric)
+
+    def judge(self, answer: dict[str, set[str]]) -> Verdict:
+        behind = [node for node in self.node_ids if answer.get(node) != {self.version}]
+        total = len(self.node_ids)
+        reason = f"{total - len(behind)} of {total} nodes report the version{_behind(behind, self.tolerance)}"
+        return Verdict("waiting" if len(behind) > self.tolerance else "met", reason)
+
+
+@dataclass(frozen=True)
+class NodesHaveNoAlerts(Condition[dict[str, set[str]]]):
+    """No alert fires for the nodes, but for `tolerance` of them at most."""
+
+    kind: ClassVar[str] = "nodes_have_no_alerts"
+    node_ids: Sequence[str]
+    tolerance: int
+
+    def query(self) -> Query[dict[str, set[str]]]:
+        return node_alerts()
+
+    def judge(self, answer: dict[str, set[str]]) -> Verdict:
+        troubled = [node for node in self.node_ids if node in answer]
+        if not troubled:
+            return Verdict("met", f"no alerts fire for the {len(self.node_ids)} nodes")
+        names = ", ".join(sorted(set().union(*(answer[node] for node in troubled))))
+        reason = f"alerts fire ({names}){_behind(troubled, self.tolerance)}"
+        return Verdict("waiting" if len(troubled) > self.tolerance else "met", reason)
+
+
+def _behind(nodes: Sequence[str], tolerance: int) -> str:
+    """Which nodes are not as they should be, the first few by name."""
+    if not nodes:
+        return ""
+    named = ", ".join(abbreviate_node(node) for node in nodes[:10])
+    more = f" and {len(nodes) - 10} more" if len(nodes) > 10 else ""
+    return f", not {named}{more}; {tolerance} may be missing"
+
+
+AnyCondition = ProposalAccepted | SubnetRunsRevision | NoAlerts | NodesRunVersion | NodesHaveNoAlerts
 _KINDS: Final[Mapping[str, type[AnyCondition]]] = {
-    cls.kind: cls for cls in (ProposalAccepted, SubnetRunsRevision, NoAlerts)
+    cls.kind: cls
+    for cls in (ProposalAccepted, SubnetRunsRevision, NoAlerts, NodesRunVersion, NodesHaveNoAlerts)
 }
 
 
 def condition_to_payload(condition: AnyCondition) -> dict[str, Any]:
     """The condition as JSON, for `condition_from_payload`."""
-    return {"kind": condition.kind, **asdict(condition)}
+    fields = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(condition).items()
+    }
+    return {"kind": condition.kind, **fields}
 
 
 def condition_from_payload(payload: Mapping[str, Any]) -> AnyCondition:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from dfinity.production import NNS_URL, PROPOSER_NEURON_ID, RELEASE_PAGE_URL
-from dfinity.rollout import SubnetRollout
+from dfinity.production import NNS_URL, PROPOSER_NEURON_ID
+from dfinity.proposals import ProposalRequest
 
 TIMEOUT_SECONDS: Final = 300
 _SUBMITTED: Final = re.compile(r"^proposal (\d+)\s*$", re.MULTILINE)
@@ -24,10 +24,10 @@ def looks_like_pem(text: str) -> bool:
     return "-----BEGIN " in text and "-----END " in text
 
 
-def propose_upgrade(step: SubnetRollout, key: str) -> tuple[int | None, str]:
-    """Proposes the subnet's upgrade, or tries it without submitting (`--dry-run`) in a simulation.
+def propose(request: ProposalRequest, key: str, *, dry_run: bool) -> tuple[int | None, str]:
+    """Makes the proposal, or tries it without submitting (`--dry-run`).
 
-    Returns the new proposal's number (None in a simulation) and what ic-admin printed. `key` is the text of
+    Returns the new proposal's number (None of a dry run) and what ic-admin printed. `key` is the text of
     a PEM file: it is on disk only while ic-admin runs, readable by this user only, and it is cut out of
     whatever ic-admin prints. Raises IcAdminError.
     """
@@ -35,8 +35,8 @@ def propose_upgrade(step: SubnetRollout, key: str) -> tuple[int | None, str]:
         key_file = Path(directory) / "proposer.pem"
         key_file.touch(mode=0o600)
         key_file.write_text(key)
-        output = _run(_command(step, key_file), key)
-    if step.simulate:
+        output = _run(_command(request, key_file, dry_run), key)
+    if dry_run:
         return None, output
     submitted = _SUBMITTED.search(output)
     if submitted is None:
@@ -44,24 +44,22 @@ def propose_upgrade(step: SubnetRollout, key: str) -> tuple[int | None, str]:
     return int(submitted[1]), output
 
 
-def _command(step: SubnetRollout, key_file: Path) -> list[str]:
-    release = f"{RELEASE_PAGE_URL}/{step.git_revision}"
+def _command(request: ProposalRequest, key_file: Path, dry_run: bool) -> list[str]:
     return [
         "ic-admin",
         "--nns-urls",
         NNS_URL,
         "--secret-key-pem",
         str(key_file),
-        "propose-to-deploy-guestos-to-all-subnet-nodes",
+        request.command,
         "--proposer",
         PROPOSER_NEURON_ID,
         "--proposal-title",
-        f"Upgrade subnet {step.abbreviation} to GuestOS {step.git_revision[:10]}",
+        request.title,
         "--summary",
-        f"Upgrade subnet {step.subnet_id} to GuestOS revision [{step.git_revision}]({release}).",
-        *(["--dry-run"] if step.simulate else []),
-        step.subnet_id,
-        step.git_revision,
+        request.summary,
+        *(["--dry-run"] if dry_run else []),
+        *request.arguments,
     ]
 
 

@@ -1,29 +1,35 @@
 """Reads a rollout plan, as YAML or as the rows of a sheet, into entries that are not yet interpreted.
 
-YAML: day -> time -> either a list of subnets, or `{subnets: [...], batch: N}`. Scalars are taken as
-written, since YAML 1.1 would read `9:00` as the number 540.
-Sheet: the header `Day | Time (UTC) | Subnets | Batch`, then one row for each batch; an empty day is the
-day of the row above.
+YAML: day -> time -> either a list of subnets, or `{subnets: [...], batch: N, features: {SUBNET: REVISION}}`.
+Scalars are taken as written, since YAML 1.1 would read `9:00` as the number 540.
+Sheet: the header `Day | Time (UTC) | Subnets | Batch | Features`, then one row for each batch; an empty day is the
+day of the row above. The column `Features` may be missing; its cells hold `SUBNET=REVISION, ...`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import yaml
 
-SHEET_HEADER: Final = ("Day", "Time (UTC)", "Subnets", "Batch")
+SHEET_HEADER: Final = ("Day", "Time (UTC)", "Subnets", "Batch", "Features")
+SHEET_RANGE: Final = "A:E"
+_OPTIONAL_COLUMNS: Final = 1
 
 
 @dataclass(frozen=True)
 class PlanEntry:
-    """One batch as its author wrote it; `where` says in which place of the plan."""
+    """One batch as its author wrote it; `where` says in which place of the plan.
+
+    `features` are revisions of builds with a feature, by the subnets that get them in place of the run's revision.
+    """
 
     where: str
     day: str
     time: str
     subnets: tuple[str, ...]
     batch: str | None
+    features: Mapping[str, str] = field(default_factory=dict)
 
 
 def entries_from_yaml(text: str, faults: list[str]) -> list[PlanEntry]:
@@ -52,7 +58,8 @@ def entries_from_rows(rows: Sequence[Sequence[object]], faults: list[str]) -> li
         faults.append("the sheet is empty; it needs the header row and at least one batch")
         return []
     header = tuple(table[0][: len(SHEET_HEADER)])
-    if header != SHEET_HEADER:
+    required = SHEET_HEADER[: len(SHEET_HEADER) - _OPTIONAL_COLUMNS]
+    if header not in (SHEET_HEADER, required, (*required, "")):
         faults.append(f"row 1 is not the header {' | '.join(SHEET_HEADER)} but {' | '.join(header)}")
         return []
     entries = []
@@ -60,11 +67,26 @@ def entries_from_rows(rows: Sequence[Sequence[object]], faults: list[str]) -> li
     for number, row in enumerate(table[1:], start=2):
         if not any(row):
             continue
-        cells = [*row, "", "", "", ""]
+        cells = [*row, *([""] * len(SHEET_HEADER))]
         day = cells[0] or day
-        subnets = tuple(name for name in (part.strip() for part in cells[2].split(",")) if name)
-        entries.append(PlanEntry(f"row {number}", day, cells[1], subnets, cells[3] or None))
+        where = f"row {number}"
+        features = _features(_listed(cells[4]), where, faults)
+        entries.append(PlanEntry(where, day, cells[1], _listed(cells[2]), cells[3] or None, features))
     return entries
+
+
+def _listed(cell: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in cell.split(",")) if name)
+
+
+def _features(pairs: Sequence[str], where: str, faults: list[str]) -> dict[str, str]:
+    features: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, revision = (part.strip() for part in pair.partition("="))
+        if not equals or not name or name in features:
+            faults.append(f"{where}: feature {pair!r} is not `SUBNET=REVISION`, once for a subnet")
+        features[name] = revision
+    return features
 
 
 def _yaml_entry(day: str, time: str, batch: yaml.Node, faults: list[str]) -> PlanEntry | None:
@@ -75,15 +97,24 @@ def _yaml_entry(day: str, time: str, batch: yaml.Node, faults: list[str]) -> Pla
         faults.append(f"{where}: write a list of subnets, or `subnets:` and `batch:`")
         return None
     fields = dict(_pairs(batch, where, faults))
-    unknown = sorted(fields.keys() - {"subnets", "batch"})
+    unknown = sorted(fields.keys() - {"subnets", "batch", "features"})
     if unknown:
-        faults.append(f"{where}: unknown keys {', '.join(unknown)}; only `subnets` and `batch` are known")
+        known = "`subnets`, `batch` and `features`"
+        faults.append(f"{where}: unknown keys {', '.join(unknown)}; only {known} are known")
     if "subnets" not in fields:
         faults.append(f"{where}: `subnets` is missing")
         return None
     number = fields.get("batch")
     text = number.value if isinstance(number, yaml.ScalarNode) else str(number and number.value)
-    return PlanEntry(where, day, time, _names(fields["subnets"], where, faults), text if number else None)
+    features = _pairs(fields["features"], where, faults) if "features" in fields else ()
+    return PlanEntry(
+        where,
+        day,
+        time,
+        _names(fields["subnets"], where, faults),
+        text if number else None,
+        {name: str(revision.value).strip() for name, revision in features},
+    )
 
 
 def _names(node: yaml.Node, where: str, faults: list[str]) -> tuple[str, ...]:

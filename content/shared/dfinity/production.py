@@ -3,6 +3,7 @@
 from typing import Final
 
 REGISTRY_SUBNETS_URL: Final = "https://dashboard.mainnet.dfinity.network/api/proxy/registry/mainnet/subnets"
+REGISTRY_NODES_URL: Final = "https://dashboard.mainnet.dfinity.network/api/proxy/registry/mainnet/nodes"
 PROPOSALS_URL: Final = "https://ic-api.internetcomputer.org/api/v3/proposals"
 PROMETHEUS_QUERY_URL: Final = "https://victoria.mainnet.dfinity.network/select/0/prometheus/api/v1/query"
 NNS_URL: Final = "https://ic0.app"
@@ -17,3 +18,4 @@ SLACK_CHANNEL: Final = "#ic-os-rollout"
 GOOGLE_CONNECTION_ID: Final = "google_cloud_default"
 
 MAX_BATCHES: Final = 30
+MAX_WAVES: Final = 12

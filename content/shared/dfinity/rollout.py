@@ -9,15 +9,20 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from dfinity.conditions import NoAlerts, SubnetRunsRevision
+from dfinity.production import RELEASE_PAGE_URL
+from dfinity.proposals import UPGRADE_SUBNET, ProposalRequest
 from dfinity.rollout_plan import Batch
-from dfinity.subnets import abbreviate
+from dfinity.step import Step
+from dfinity.subnets import abbreviate, all_subnets, find_subnet
+from dfinity.web import fetch
 
 Outcome = Literal["created", "existing", "not_needed", "simulated"]
 
 
 @dataclass(frozen=True)
-class SubnetRollout:
-    """All that the steps of one subnet need to know; `start_at` is ISO 8601 in UTC, `sensor_interval` seconds."""
+class SubnetRollout(Step):
+    """All that the tasks of one subnet need to know; `start_at` is ISO 8601 in UTC, `sensor_interval` seconds."""
 
     subnet_id: str
     replica_count: int
@@ -31,6 +36,44 @@ class SubnetRollout:
     def abbreviation(self) -> str:
         return abbreviate(self.subnet_id)
 
+    @property
+    def target(self) -> str:
+        return self.subnet_id
+
+    @property
+    def label(self) -> str:
+        return self.abbreviation
+
+    @property
+    def part(self) -> str:
+        return f"Batch {self.batch}"
+
+    @property
+    def change(self) -> str:
+        return f"subnet *{self.abbreviation}* (`{self.subnet_id}`) to revision `{self.git_revision}`"
+
+    def request(self) -> ProposalRequest:
+        release = f"{RELEASE_PAGE_URL}/{self.git_revision}"
+        return ProposalRequest(
+            action=UPGRADE_SUBNET,
+            command="propose-to-deploy-guestos-to-all-subnet-nodes",
+            arguments=(self.subnet_id, self.git_revision),
+            title=f"Upgrade subnet {self.abbreviation} to GuestOS {self.git_revision[:10]}",
+            summary=f"Upgrade subnet {self.subnet_id} to GuestOS revision [{self.git_revision}]({release}).",
+            targets=frozenset({self.subnet_id}),
+            version=self.git_revision,
+        )
+
+    def is_needless(self) -> bool:
+        known = fetch(all_subnets())
+        return find_subnet(self.subnet_id, known).replica_version_id == self.git_revision
+
+    def runs_version(self) -> SubnetRunsRevision:
+        return SubnetRunsRevision(self.subnet_id, self.git_revision, self.replica_count)
+
+    def has_no_alerts(self) -> NoAlerts:
+        return NoAlerts(self.subnet_id)
+
     def to_payload(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -41,12 +84,17 @@ class SubnetRollout:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A checked plan and how to carry it out; subnets by the number of their batch."""
+    """A checked plan and how to carry it out; subnets by the number of their batch.
+
+    `spreadsheet_id` says where the plan was read, if in a sheet, and `read_at` (ISO 8601 in UTC) when.
+    """
 
     git_revision: str
     week: str
     simulate: bool
     batches: Mapping[int, tuple[SubnetRollout, ...]]
+    spreadsheet_id: str | None = None
+    read_at: str = ""
 
     @property
     def subnet_count(self) -> int:
@@ -58,6 +106,8 @@ class Rollout:
             "week": self.week,
             "simulate": self.simulate,
             "batches": {str(n): [s.to_payload() for s in subnets] for n, subnets in self.batches.items()},
+            "spreadsheet_id": self.spreadsheet_id,
+            "read_at": self.read_at,
         }
 
     @classmethod
@@ -70,12 +120,18 @@ class Rollout:
                 int(number): tuple(SubnetRollout.from_payload(item) for item in subnets)
                 for number, subnets in payload["batches"].items()
             },
+            # Runs that were planned before plans were read again have neither.
+            spreadsheet_id=payload.get("spreadsheet_id"),
+            read_at=payload.get("read_at", ""),
         )
 
 
 @dataclass(frozen=True)
 class ProposalOutcome:
-    """What came of proposing one subnet's upgrade; `proposal_id` is None if there is no proposal."""
+    """What came of proposing one step; `proposal_id` is None if there is no proposal.
+
+    `subnet_id` is the step's target: a subnet, or of a wave of nodes `wave N`.
+    """
 
     subnet_id: str
     outcome: Outcome
@@ -91,16 +147,23 @@ class ProposalOutcome:
 
 
 def plan_rollout(
-    batches: Sequence[Batch], *, git_revision: str, week: str, simulate: bool, sensor_interval: int
+    batches: Sequence[Batch],
+    *,
+    git_revision: str,
+    week: str,
+    simulate: bool,
+    sensor_interval: int,
+    spreadsheet_id: str | None = None,
+    read_at: str = "",
 ) -> Rollout:
-    """The rollout of one revision to the subnets of the batches."""
+    """The rollout of one revision to the subnets of the batches, but for those with a revision of their own."""
 
     def steps(batch: Batch) -> tuple[SubnetRollout, ...]:
         return tuple(
             SubnetRollout(
                 subnet_id=subnet.subnet_id,
                 replica_count=subnet.replica_count,
-                git_revision=git_revision,
+                git_revision=batch.revisions.get(subnet.subnet_id, git_revision),
                 batch=batch.number,
                 start_at=batch.start_at.isoformat(),
                 simulate=simulate,
@@ -109,7 +172,13 @@ def plan_rollout(
             for subnet in batch.subnets
         )
 
-    return Rollout(git_revision, week, simulate, {batch.number: steps(batch) for batch in batches})
+    planned = {batch.number: steps(batch) for batch in batches}
+    return Rollout(git_revision, week, simulate, planned, spreadsheet_id, read_at)
+
+
+def start_task_id(batch: int) -> str:
+    """The task whose result are the subnets that a batch began with."""
+    return f"batch_{batch}.wait_for_start"
 
 
 def start_of(subnets: Sequence[SubnetRollout]) -> datetime:

@@ -1,17 +1,18 @@
 """Interprets the entries of a plan: times, numbers and subnets of each batch, and all that is wrong."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from dfinity.allowed_hours import DAYS
 from dfinity.plan_entries import PlanEntry
 from dfinity.production import MAX_BATCHES
 from dfinity.subnets import Subnet, abbreviate, find_subnet
 
-_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY: Final = re.compile(r"(\w+)( next week)?", re.IGNORECASE)
+_REVISION: Final = re.compile(r"[0-9a-f]{40}")
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -24,11 +25,15 @@ def refusal(faults: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Batch:
-    """Subnets that are upgraded together, not before `start_at` (UTC); numbers go from 1 to MAX_BATCHES."""
+    """Subnets that are upgraded together, not before `start_at` (UTC); numbers go from 1 to MAX_BATCHES.
+
+    `revisions`, by subnet id, are those that differ from the rollout's.
+    """
 
     number: int
     start_at: datetime
     subnets: tuple[Subnet, ...]
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_week(text: str) -> date:
@@ -42,15 +47,24 @@ def parse_week(text: str) -> date:
     return week
 
 
+def parse_moment(text: str, faults: list[str]) -> datetime | None:
+    """A moment in UTC written like `2026-11-23 9:00`; None, with one more in `faults`, for anything else."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    except ValueError:
+        faults.append(f"start_at {text!r} is not a moment in UTC written like `2026-11-23 9:00`")
+        return None
+
+
 def start_time(day: str, time: str, week: date) -> datetime:
     """The moment, in UTC, of e.g. `Tuesday` or `Monday next week` and `9:00`; raises ValueError."""
     named = _DAY.fullmatch(day.strip())
-    if named is None or named[1].lower() not in _DAYS:
+    if named is None or named[1].lower() not in DAYS:
         raise ValueError(f"day {day!r} is not a day of the week such as `Monday` or `Monday next week`")
     clock = _TIME.fullmatch(time.strip())
     if clock is None:
         raise ValueError(f"time {time!r} is not a time of day in UTC such as `9:00`")
-    offset = timedelta(days=_DAYS.index(named[1].lower()) + (7 if named[2] else 0))
+    offset = timedelta(days=DAYS.index(named[1].lower()) + (7 if named[2] else 0))
     moment = datetime(week.year, week.month, week.day, int(clock[1]), int(clock[2]), tzinfo=UTC)
     return moment + offset
 
@@ -79,7 +93,7 @@ def schedule(
                 f"{entry.where}: does not start after the batch before it; put batches in order of time"
             )
         latest = start_at
-        batches.append(Batch(number, start_at, subnets))
+        batches.append(Batch(number, start_at, subnets, _revisions(entry, subnets, faults)))
     return batches
 
 
@@ -117,3 +131,18 @@ def _subnets(
         placed[subnet.subnet_id] = entry.where
         subnets.append(subnet)
     return tuple(subnets)
+
+
+def _revisions(entry: PlanEntry, subnets: Sequence[Subnet], faults: list[str]) -> dict[str, str]:
+    """The revisions of builds with a feature, by subnet id; they are for subnets of the same batch."""
+    revisions = {}
+    for name, revision in entry.features.items():
+        if not _REVISION.fullmatch(revision):
+            faults.append(f"{entry.where}: feature of {name}: {revision!r} is not 40 hexadecimal digits")
+        try:
+            revisions[find_subnet(name, subnets).subnet_id] = revision
+        except LookupError:
+            faults.append(
+                f"{entry.where}: feature of {name}: the batch has no such subnet; name it in its batch"
+            )
+    return revisions

@@ -12,10 +12,15 @@ from harness.mocks.readers.faults import Scripted
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An NNS proposal as the public API shows it now; `created` in UNIX seconds."""
+    """An NNS proposal as the public API shows it now; `created` in UNIX seconds.
+
+    `subnet_id` is empty, and `node_ids` is not, when it is about listed nodes; both are for all unassigned ones.
+    """
 
     proposal_id: int
+    action: str
     subnet_id: str
+    node_ids: tuple[str, ...]
     replica_version_id: str
     status: str
     proposer: str
@@ -39,6 +44,7 @@ class AdminCall:
     time: float
     proposal_id: int | None
     error: str | None
+    node_ids: Sequence[str] = ()
 
 
 class IcReader(Scripted):
@@ -57,6 +63,17 @@ class IcReader(Scripted):
         """The subnets with their present versions."""
         subnets: list[dict[str, Any]] = self._connection.json("GET", "/ic/registry")
         return subnets
+
+    def set_nodes(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the nodes, each of these fields: {"node_id", "subnet_id" (or None), "is_api_boundary_node",
+        "guestos_version_id", "hostos_version_id"}; with "stuck" true it never runs another version.
+        """
+        self._connection.call("PUT", "/ic/nodes", {"nodes": [dict(node) for node in nodes]})
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes with the versions that the registry sets for them now."""
+        nodes: list[dict[str, Any]] = self._connection.json("GET", "/ic/nodes")
+        return nodes
 
     def settings(
         self,
@@ -97,7 +114,7 @@ class IcReader(Scripted):
         return _proposal(self._connection.json("POST", f"/ic/proposals/{proposal_id}/reject"))
 
     def set_alerts(self, subnet_id: str, alerts: Sequence[str | Mapping[str, str]]) -> None:
-        """Replace what fires for a subnet: names, or {"alertname", "severity"}; nothing clears it."""
+        """Replace what fires for a subnet or a node: names, or {"alertname", "severity"}; nothing clears it."""
         items = [alert if isinstance(alert, str) else dict(alert) for alert in alerts]
         self._connection.call("PUT", "/ic/alerts", {"subnet_id": subnet_id, "alerts": items})
 
@@ -119,10 +136,14 @@ class IcReader(Scripted):
 
 
 def _proposal(item: Mapping[str, Any]) -> Proposal:
+    payload = item["payload"]
+    versions = ("replica_version_id", "version", "elected_replica_version", "hostos_version_id")
     return Proposal(
         proposal_id=item["proposal_id"],
-        subnet_id=item["payload"]["subnet_id"],
-        replica_version_id=item["payload"]["replica_version_id"],
+        action=item["action_nns_function"],
+        subnet_id=payload.get("subnet_id", ""),
+        node_ids=tuple(payload.get("node_ids", ())),
+        replica_version_id=next(payload[name] for name in versions if name in payload),
         status=item["status"],
         proposer=item["proposer"],
         title=item["title"],

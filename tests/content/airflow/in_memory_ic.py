@@ -23,7 +23,8 @@ class InMemoryIc:
     """Proposals are adopted, and subnets upgraded, when somebody looks for the second time.
 
     `final_status` is what becomes of a proposal, by subnet; `alerts` fire for a subnet as many times as
-    its number says; `ic_admin_fails_after_submitting` makes ic-admin fail although the proposal exists.
+    its number says; `ic_admin_fails_after_submitting` makes ic-admin fail although the proposal exists. `nodes` are
+    what the registry lists; proposals for them are executed at once, and move all but the `stuck` ones.
     """
 
     subnet_ids: Sequence[str]
@@ -34,6 +35,8 @@ class InMemoryIc:
     commands: list[Sequence[str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+    stuck: set[str] = field(default_factory=set)
     running: dict[str, str] = field(init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(130000))
     _looks: dict[str, int] = field(default_factory=dict)
@@ -46,20 +49,31 @@ class InMemoryIc:
         path = request.url.path
         if path.endswith("/subnets"):
             return self._json([self._subnet(subnet_id) for subnet_id in self.subnet_ids])
+        if path.endswith("/nodes"):
+            return self._json(self.nodes)
         if path.endswith("/proposals"):
-            first = int(request.url.params["offset"])
-            return self._json({"data": self.proposals[first : first + int(request.url.params["limit"])]})
+            first, action = (
+                int(request.url.params["offset"]),
+                request.url.params["include_action_nns_function"],
+            )
+            fitting = [p for p in self.proposals if p["action_nns_function"] == action]
+            return self._json({"data": fitting[first : first + int(request.url.params["limit"])]})
         if "/proposals/" in path:
             return self._proposal(int(path.rsplit("/", 1)[1]))
         return self._prometheus(request.url.params["query"])
 
     def propose(self, subnet_id: str, revision: str, status: str = "OPEN") -> int:
+        payload = {"subnet_id": subnet_id, "replica_version_id": revision}
+        return self._add("DeployGuestosToAllSubnetNodes", payload, status)
+
+    def _add(self, action: str, payload: dict[str, Any], status: str) -> int:
         number = next(self._numbers)
         proposal = {
             "proposal_id": number,
             "status": status,
+            "action_nns_function": action,
             "proposal_timestamp_seconds": int(datetime.now(UTC).timestamp()),
-            "payload": {"subnet_id": subnet_id, "replica_version_id": revision},
+            "payload": payload,
         }
         self.proposals.insert(0, proposal)
         return number
@@ -74,10 +88,39 @@ class InMemoryIc:
         self.keys.append(key.read_text())
         if "--dry-run" in command:
             return subprocess.CompletedProcess(command, 0, "the payload\n", "")
-        number = self.propose(command[-2], command[-1])
+        number = self._propose_nodes(command) or self.propose(command[-2], command[-1])
         if self.ic_admin_fails_after_submitting:
             return subprocess.CompletedProcess(command, 1, "", "connection reset")
         return subprocess.CompletedProcess(command, 0, f"proposal {number}\n", "")
+
+    def _propose_nodes(self, command: Sequence[str]) -> int | None:
+        """The proposal of a command about nodes, which is executed at once; None for another command."""
+        what = command[5]
+        if what.endswith("some-api-boundary-nodes"):
+            nodes, version = command[command.index("--nodes") + 1 : -2], command[-1]
+            action, payload = "DeployGuestosToSomeApiBoundaryNodes", {"node_ids": nodes, "version": version}
+        elif what.endswith("all-unassigned-nodes"):
+            nodes = [n["node_id"] for n in self.nodes if not n["subnet_id"] and not n["is_api_boundary_node"]]
+            version = command[-1]
+            action, payload = "DeployGuestosToAllUnassignedNodes", {"elected_replica_version": version}
+        elif what.endswith("hostos-to-some-nodes"):
+            at = command.index("--hostos-version-id")
+            nodes, version = command[at + 2 :], command[at + 1]
+            action, payload = "DeployHostosToSomeNodes", {"node_ids": nodes, "hostos_version_id": version}
+        else:
+            return None
+        kind = "hostos_version_id" if "hostos" in what else "guestos_version_id"
+        for node in self.nodes:
+            if node["node_id"] in nodes:
+                node[kind] = version
+        return self._add(action, payload, "EXECUTED")
+
+    def _reports(self, kind: str) -> list[tuple[dict[str, str], int]]:
+        """What nodes say of their versions."""
+        return [
+            ({"ic_node": n["node_id"], "version": OLD if n["node_id"] in self.stuck else n[kind]}, 1)
+            for n in self.nodes
+        ]
 
     def _subnet(self, subnet_id: str) -> dict[str, Any]:
         version = self.running[subnet_id]
@@ -86,13 +129,21 @@ class InMemoryIc:
     def _proposal(self, number: int) -> httpx.Response:
         for proposal in self.proposals:
             if proposal["proposal_id"] == number:
-                if self._second_look(f"proposal {number}"):
+                if "subnet_id" in proposal["payload"] and self._second_look(f"proposal {number}"):
                     subnet_id = proposal["payload"]["subnet_id"]
                     proposal["status"] = self.final_status.get(subnet_id, "EXECUTED")
                 return self._json(proposal)
         return self._json({"detail": "unknown"}, status=404)
 
     def _prometheus(self, query: str) -> httpx.Response:
+        if "guestos_version" in query or "hostos_version" in query:
+            return self._vector(
+                self._reports("hostos_version_id" if "hostos" in query else "guestos_version_id")
+            )
+        if "ic_node" in query:
+            named = {n["node_id"] for n in self.nodes}
+            firing = [({"ic_node": n, "alertname": "HostDown"}, 1) for n in self.alerts if n in named]
+            return self._vector(firing)
         subnet_id = re.search(r'ic_subnet="([^"]+)"', query)[1]  # type: ignore[index]
         if "ALERTS" in query:
             self.alerts[subnet_id] = self.alerts.get(subnet_id, 0) - 1

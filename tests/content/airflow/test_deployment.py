@@ -1,6 +1,7 @@
 """How a pod's Airflow loads the content."""
 
 import copy
+import importlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
 from conftest import CONTENT
 
+STEPS = ("create_proposal", "request_votes", "wait_for_acceptance", "wait_for_revision", "wait_for_no_alerts")
+DAGS = sorted(path.stem for path in (CONTENT / "dags").glob("*.py"))
 LIST_SHADOWED = """
 from airflow import plugins_manager
 plugins_manager.ensure_plugins_loaded()
@@ -24,7 +27,9 @@ def pod(tmp_path: Path) -> Path:
     """An AIRFLOW_HOME as the syncer fills it."""
     shutil.copytree(CONTENT / "plugins", tmp_path / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(CONTENT / "dags", tmp_path / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(CONTENT / "shared/dfinity", tmp_path / "plugins/dfinity")
+    for package in (CONTENT / "shared").iterdir():
+        if package.is_dir():
+            shutil.copytree(package, tmp_path / "plugins" / package.name)
     return tmp_path
 
 
@@ -43,7 +48,7 @@ def python(pod: Path, *arguments: str) -> str:
 def test_libraries_are_not_loaded_as_plugins_under_their_bare_names(pod: Path) -> None:
     files = [
         path
-        for folder in ("operators", "sensors", "dfinity")
+        for folder in ("operators", "sensors", "dfinity", "workflows")
         for path in (pod / "plugins" / folder).glob("*.py")
     ]
     names = sorted(path.stem for path in files if path.stem != "__init__")
@@ -51,34 +56,53 @@ def test_libraries_are_not_loaded_as_plugins_under_their_bare_names(pod: Path) -
     assert python(pod, "-c", LIST_SHADOWED.format(names=names)).splitlines()[-1] == "[]"
 
 
-def test_the_dag_loads_from_a_pods_layout_without_a_deprecation_warning(pod: Path) -> None:
-    dag = pod / "dags" / "rollout_ic_os_to_mainnet_subnets.py"
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_each_dag_loads_from_a_pods_layout_without_a_deprecation_warning(pod: Path, dag_id: str) -> None:
     load = f"""
 import airflow.providers.common.compat.sdk, runpy, sys, warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    found = runpy.run_path({str(dag)!r}, run_name="a_dag")["dag"]
+    found = runpy.run_path({str(pod / "dags" / f"{dag_id}.py")!r}, run_name="a_dag")["dag"]
 print(found.dag_id, [str(w.message) for w in caught if {str(pod)!r} in w.filename])
 print([name for name in ("googleapiclient", "slack_sdk", "boto3") if name in sys.modules])
 """
     loaded, heavy = python(pod, "-c", load).splitlines()[-2:]
-    assert loaded == "rollout_ic_os_to_mainnet_subnets []"
+    assert loaded == f"{dag_id} []"
     assert heavy == "[]"
+
+
+def test_airflow_takes_each_file_for_a_dag() -> None:
+    """It passes over files that do not name both words, without a message."""
+    texts = [path.read_text().lower() for path in (CONTENT / "dags").glob("*.py")]
+    assert [("dag" in text, "airflow" in text) for text in texts] == [(True, True)] * len(DAGS)
 
 
 def test_task_ids_are_those_that_runs_in_flight_rely_on() -> None:
     from rollout_ic_os_to_mainnet_subnets import dag
 
-    steps = (
-        "create_proposal",
-        "request_votes",
-        "wait_for_acceptance",
-        "wait_for_revision",
-        "wait_for_no_alerts",
-    )
-    batch = ["wait_for_start", "join", *(f"subnet.{step}" for step in steps)]
+    batch = ["wait_for_start", "join", *(f"subnet.{step}" for step in STEPS)]
     expected = {"plan", "summary", *(f"batch_{n}.{task}" for n in range(1, 31) for task in batch)}
     assert set(dag.task_ids) == expected
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "waves"),
+    [
+        ("rollout_ic_os_to_api_boundary_nodes", 12),
+        ("rollout_ic_os_to_hosts", 12),
+        ("rollout_ic_os_to_unassigned_nodes", 1),
+    ],
+)
+def test_task_ids_of_waves_are_those_that_runs_in_flight_rely_on(dag_id: str, waves: int) -> None:
+    tasks = ("wait_for_start", *STEPS)
+    expected = {"plan", "summary", *(f"wave_{n}.{task}" for n in range(1, waves + 1) for task in tasks)}
+    assert set(importlib.import_module(dag_id).dag.task_ids) == expected
+
+
+def test_task_ids_of_a_single_subnet_are_those_that_runs_in_flight_rely_on() -> None:
+    from rollout_ic_os_to_subnet import dag
+
+    assert set(dag.task_ids) == {"plan", "wait_for_start", "summary", *(f"subnet.{step}" for step in STEPS)}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ Plan = Callable[..., Rollout]
 @pytest.fixture
 def sheet() -> dict[str, Any]:
     """What the spreadsheet `sheet-id` holds, by range; an exception is raised in place of an answer."""
-    return {"'2024-01-01'!A:D": ROWS}
+    return {"'2024-01-01'!A:E": ROWS}
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def plan(ic: InMemoryIc, sheet: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
                 raise AirflowNotFoundException(name)
 
         monkeypatch.setattr("airflow.providers.google.suite.hooks.sheets.GSheetsHook", InMemorySheets)
-        monkeypatch.setattr("operators.plan_rollout.BaseHook.get_connection", connection)
+        monkeypatch.setattr("operators.plan_operator.BaseHook.get_connection", connection)
         monkeypatch.setattr(
-            "operators.plan_rollout.variable_or_none", lambda name: None if name in missing else key
+            "operators.plan_operator.variable_or_none", lambda name: None if name in missing else key
         )
         defaults = {
             "git_revision": NEW,
@@ -72,6 +72,37 @@ def test_a_sheet_is_read_from_the_tab_of_the_week(plan: Plan) -> None:
         7: SUBNETS[2:3],
     }
     assert [s.start_at for s in batches[7]] == ["2024-01-01T11:00:00+00:00"]
+
+
+def test_a_feature_of_the_sheet_gives_a_subnet_its_own_revision(plan: Plan, sheet: dict[str, Any]) -> None:
+    sheet["'2024-01-01'!A:E"] = [
+        [*ROWS[0], "Features"],
+        ["Monday", "9:00", "io67a, xok3w", "", f"xok3w={'c' * 40}"],
+    ]
+    steps = plan(spreadsheet_id="sheet-id").batches[1]
+    assert [step.git_revision for step in steps] == [NEW, "c" * 40]
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        ("vcpt7=" + "c" * 40, "the batch has no such subnet"),
+        ("io67a=abc", "'abc' is not 40 hexadecimal digits"),
+    ],
+)
+def test_a_feature_that_cannot_be_applied_is_a_fault(
+    plan: Plan, sheet: dict[str, Any], cell: str, fault: str
+) -> None:
+    sheet["'2024-01-01'!A:E"] = [[*ROWS[0], "Features"], ["Monday", "9:00", "io67a, xok3w", "", cell]]
+    with pytest.raises(AirflowFailException, match=fault):
+        plan(spreadsheet_id="sheet-id")
+
+
+def test_a_plan_from_a_sheet_says_where_it_was_read_and_one_from_yaml_does_not(plan: Plan) -> None:
+    assert [plan(**source).spreadsheet_id for source in ({"spreadsheet_id": "sheet-id"}, {"plan": YAML})] == [
+        "sheet-id",
+        None,
+    ]
 
 
 def test_yaml_needs_no_google_connection(plan: Plan) -> None:
@@ -112,7 +143,7 @@ def test_a_run_that_cannot_start_fails_for_good_and_says_why(
 
 
 def test_an_empty_sheet_is_a_fault(plan: Plan, sheet: dict[str, Any]) -> None:
-    sheet["'2024-01-01'!A:D"] = []
+    sheet["'2024-01-01'!A:E"] = []
     with pytest.raises(AirflowFailException, match="the sheet is empty"):
         plan(spreadsheet_id="sheet-id")
 
@@ -125,7 +156,7 @@ def http_error(status: int) -> Exception:
 
 
 def test_a_missing_tab_is_a_fault_that_names_it(plan: Plan, sheet: dict[str, Any]) -> None:
-    sheet["'2024-01-01'!A:D"] = http_error(400)
+    sheet["'2024-01-01'!A:E"] = http_error(400)
     with pytest.raises(
         AirflowFailException, match="tab 2024-01-01 of spreadsheet sheet-id cannot be read: 400 Unable"
     ):
@@ -133,6 +164,6 @@ def test_a_missing_tab_is_a_fault_that_names_it(plan: Plan, sheet: dict[str, Any
 
 
 def test_trouble_on_googles_side_is_tried_again(plan: Plan, sheet: dict[str, Any]) -> None:
-    sheet["'2024-01-01'!A:D"] = http_error(503)
+    sheet["'2024-01-01'!A:E"] = http_error(503)
     with pytest.raises(type(http_error(503))):
         plan(spreadsheet_id="sheet-id")

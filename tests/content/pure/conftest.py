@@ -7,8 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from dfinity.subnets import Subnet
+
+# No deadline: how long an example takes is the machine's affair.
+settings.register_profile("content", database=None, deadline=None, max_examples=60)
+settings.load_profile("content")
 
 DATA = Path(__file__).parents[2] / "data"
 Answer = Callable[[httpx.Request], httpx.Response]

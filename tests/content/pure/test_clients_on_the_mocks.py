@@ -9,12 +9,13 @@ import pytest
 import requests
 
 from dfinity.metrics import firing_alerts, replicas_by_revision
-from dfinity.proposals import proposal_by_id
+from dfinity.proposals import proposal_status
 from dfinity.subnets import Subnet, all_subnets
 from dfinity.web import WebError, async_client, fetch, fetch_async
 from harness.mocks.names import S3_HOST
 from harness.mocks.readers import MocksControl
 
+COMMAND = "propose-to-deploy-guestos-to-all-subnet-nodes"
 SUBNET, OLD, NEW = "io67a-2jmkw", "a" * 40, "b" * 40
 
 
@@ -28,7 +29,7 @@ def mocks(unit_mocks: MocksControl) -> MocksControl:
 
 
 def propose() -> int:
-    call = {"command": "propose", "subnet_id": SUBNET, "replica_version_id": NEW, "dry_run": False}
+    call = {"command": COMMAND, "subnet_id": SUBNET, "replica_version_id": NEW, "dry_run": False}
     words = {"proposer": "80", "title": "t", "summary": "s"}
     return int(
         requests.post("https://ic0.app/_stand_in/ic-admin", json=call | words, timeout=5).json()[
@@ -40,7 +41,7 @@ def propose() -> int:
 def test_a_proposal_that_is_executed_moves_a_subnet(mocks: MocksControl) -> None:
     mocks.ic.settings(auto=False)
     number = propose()
-    assert fetch(proposal_by_id(number)).status == "OPEN"
+    assert fetch(proposal_status(number)) == "OPEN"
     assert fetch(replicas_by_revision(SUBNET)) == {OLD: 13}
     mocks.ic.settings(upgrade_delay=0)
     mocks.ic.accept(number)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dfinity.ic_admin import IcAdminError, looks_like_pem, propose_upgrade
+from dfinity.ic_admin import IcAdminError, looks_like_pem, propose
 from dfinity.rollout import SubnetRollout
 
 KEY = "-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0IHNlY3JldA==\n-----END EC PRIVATE KEY-----\n"
@@ -18,7 +18,7 @@ STEP = SubnetRollout(
     simulate=False,
     sensor_interval=60,
 )
-SIMULATED = SubnetRollout(**STEP.to_payload() | {"simulate": True})
+REQUEST = STEP.request()
 RECORD = """#!/usr/bin/python3
 import json, os, sys
 key = sys.argv[sys.argv.index("--secret-key-pem") + 1]
@@ -41,12 +41,12 @@ def install(path: Path, script: str) -> None:
 
 def test_the_proposal_number_is_read_from_the_output(ic_admin: Path) -> None:
     install(ic_admin, "print('submitting'); print('proposal 130001')")
-    assert propose_upgrade(STEP, KEY)[0] == 130001
+    assert propose(REQUEST, KEY, dry_run=False)[0] == 130001
 
 
 def test_the_command_line_names_subnet_and_revision_and_not_the_key(ic_admin: Path) -> None:
     install(ic_admin, "print('proposal 1')")
-    propose_upgrade(STEP, KEY)
+    propose(REQUEST, KEY, dry_run=False)
     argv = json.loads(Path(f"{ic_admin}.json").read_text())["argv"]
     assert argv[:2] == ["--nns-urls", "https://ic0.app"]
     assert argv[4:7] == ["propose-to-deploy-guestos-to-all-subnet-nodes", "--proposer", "80"]
@@ -57,7 +57,7 @@ def test_the_command_line_names_subnet_and_revision_and_not_the_key(ic_admin: Pa
 
 def test_the_key_is_a_private_file_that_is_gone_afterwards(ic_admin: Path) -> None:
     install(ic_admin, "print('proposal 1')")
-    propose_upgrade(STEP, KEY)
+    propose(REQUEST, KEY, dry_run=False)
     seen = json.loads(Path(f"{ic_admin}.json").read_text())
     assert (seen["key"], seen["mode"]) == (KEY, 0o600)
     assert not Path(seen["key_file"]).exists()
@@ -65,7 +65,7 @@ def test_the_key_is_a_private_file_that_is_gone_afterwards(ic_admin: Path) -> No
 
 def test_a_simulation_is_a_dry_run_without_a_proposal(ic_admin: Path) -> None:
     install(ic_admin, "print('the payload')")
-    assert propose_upgrade(SIMULATED, KEY) == (None, "the payload\n")
+    assert propose(REQUEST, KEY, dry_run=True) == (None, "the payload\n")
     argv = json.loads(Path(f"{ic_admin}.json").read_text())["argv"]
     assert argv[-3:] == ["--dry-run", "io67a-x", "a" * 40]
 
@@ -73,26 +73,26 @@ def test_a_simulation_is_a_dry_run_without_a_proposal(ic_admin: Path) -> None:
 def test_a_failure_tells_what_ic_admin_printed_but_not_the_key(ic_admin: Path) -> None:
     install(ic_admin, "print('bad signature by', open(key).read(), file=sys.stderr); sys.exit(3)")
     with pytest.raises(IcAdminError, match="exited with 3: bad signature by") as caught:
-        propose_upgrade(STEP, KEY)
+        propose(REQUEST, KEY, dry_run=False)
     assert "c2VjcmV0" not in str(caught.value)
     assert not Path(json.loads(Path(f"{ic_admin}.json").read_text())["key_file"]).exists()
 
 
 def test_the_output_of_a_success_does_not_contain_the_key_either(ic_admin: Path) -> None:
     install(ic_admin, "print(open(key).read()); print('proposal 5')")
-    number, output = propose_upgrade(STEP, KEY)
+    number, output = propose(REQUEST, KEY, dry_run=False)
     assert (number, "c2VjcmV0" in output) == (5, False)
 
 
 def test_a_success_without_a_number_is_an_error(ic_admin: Path) -> None:
     install(ic_admin, "print('done')")
     with pytest.raises(IcAdminError, match="without naming a proposal"):
-        propose_upgrade(STEP, KEY)
+        propose(REQUEST, KEY, dry_run=False)
 
 
 def test_a_missing_ic_admin_is_named(ic_admin: Path) -> None:
     with pytest.raises(IcAdminError, match="no ic-admin on PATH"):
-        propose_upgrade(STEP, KEY)
+        propose(REQUEST, KEY, dry_run=False)
 
 
 def test_a_pem_file_is_told_from_other_text() -> None:

@@ -14,7 +14,14 @@ import pytest
 import trustme
 
 from dfinity.metrics import firing_alerts, replicas_by_revision
-from dfinity.proposals import PAGE_SIZE, find_standing_proposal, proposal_by_id
+from dfinity.proposals import (
+    PAGE_SIZE,
+    UPGRADE_SUBNET,
+    Proposal,
+    ProposalRequest,
+    find_standing_proposal,
+    proposal_status,
+)
 from dfinity.subnets import Subnet, all_subnets
 from dfinity.web import MalformedAnswerError, Query, WebError, async_client, fetch, fetch_async
 
@@ -27,14 +34,25 @@ def answer_json(content: Any, status: int = 200) -> Callable[[httpx.Request], ht
     return lambda _: httpx.Response(status, json=content)
 
 
+def standing(revision: str) -> Proposal | None:
+    """What stands for the upgrade of the subnet io67a-x."""
+    targets = frozenset({"io67a-x"})
+    request = ProposalRequest(UPGRADE_SUBNET, "propose", (), "title", "summary", targets, revision)
+    return find_standing_proposal(request, NOW)
+
+
 def proposal(
-    number: int, subnet: str = "other", status: str = "EXECUTED", age_days: int = 0
+    number: int,
+    subnet: str = "other",
+    status: str = "EXECUTED",
+    age_days: int = 0,
+    revision: str = REVISION,
 ) -> dict[str, Any]:
     return {
         "proposal_id": number,
         "status": status,
         "proposal_timestamp_seconds": int((NOW - timedelta(days=age_days)).timestamp()),
-        "payload": {"subnet_id": subnet, "replica_version_id": REVISION},
+        "payload": {"subnet_id": subnet, "replica_version_id": revision},
     }
 
 
@@ -61,7 +79,7 @@ def test_the_registry_lists_subnets(answering: Answering) -> None:
 @pytest.mark.parametrize("status", ["OPEN", "ADOPTED", "EXECUTED"])
 def test_a_standing_proposal_for_the_subnet_and_revision_is_found(answering: Answering, status: str) -> None:
     answering(paged([proposal(3), proposal(2, "io67a-x", status)]))
-    found = find_standing_proposal("io67a-x", REVISION, NOW)
+    found = standing(REVISION)
     assert found is not None
     assert (found.proposal_id, found.status) == (2, status)
 
@@ -69,24 +87,43 @@ def test_a_standing_proposal_for_the_subnet_and_revision_is_found(answering: Ans
 @pytest.mark.parametrize("status", ["REJECTED", "FAILED"])
 def test_a_proposal_that_came_to_nothing_does_not_count(answering: Answering, status: str) -> None:
     answering(paged([proposal(2, "io67a-x", status)]))
-    assert find_standing_proposal("io67a-x", REVISION, NOW) is None
+    assert standing(REVISION) is None
 
 
 def test_a_proposal_of_another_revision_does_not_count(answering: Answering) -> None:
     answering(paged([proposal(2, "io67a-x")]))
-    assert find_standing_proposal("io67a-x", "b" * 40, NOW) is None
+    assert standing("b" * 40) is None
+
+
+def test_an_executed_proposal_no_longer_stands_once_a_newer_one_has_set_another_revision(
+    answering: Answering,
+) -> None:
+    answering(paged([proposal(3, "io67a-x", revision="b" * 40), proposal(2, "io67a-x")]))
+    assert standing(REVISION) is None
+    found = standing("b" * 40)
+    assert found is not None
+    assert found.proposal_id == 3
+
+
+def test_a_newer_proposal_of_another_revision_that_came_to_nothing_changes_nothing(
+    answering: Answering,
+) -> None:
+    answering(paged([proposal(3, "io67a-x", "REJECTED", revision="b" * 40), proposal(2, "io67a-x")]))
+    found = standing(REVISION)
+    assert found is not None
+    assert found.proposal_id == 2
 
 
 def test_the_search_goes_on_through_the_pages(answering: Answering) -> None:
     seen = answering(paged([*[proposal(n) for n in range(250, 0, -1)], proposal(0, "io67a-x")]))
-    found = find_standing_proposal("io67a-x", REVISION, NOW)
+    found = standing(REVISION)
     assert found is not None
     assert [request.url.params["offset"] for request in seen] == ["0", "100", "200"]
 
 
 def test_the_search_ends_with_proposals_that_are_too_old_to_matter(answering: Answering) -> None:
     seen = answering(paged([proposal(n, age_days=91) for n in range(500)]))
-    assert find_standing_proposal("io67a-x", REVISION, NOW) is None
+    assert standing(REVISION) is None
     assert len(seen) == 1
     assert int(seen[0].url.params["limit"]) == PAGE_SIZE
 
@@ -123,13 +160,13 @@ def test_an_answer_of_another_shape_is_an_error(answering: Answering, content: o
 def test_an_error_answer_is_quoted(answering: Answering) -> None:
     answering(answer_json({"detail": "no such proposal"}, 404))
     with pytest.raises(WebError, match=r"proposals/7 answered 404: .*no such proposal"):
-        fetch(proposal_by_id(7))
+        fetch(proposal_status(7))
 
 
 def test_html_instead_of_json_is_an_error(answering: Answering) -> None:
     answering(lambda _: httpx.Response(200, text="<html>"))
     with pytest.raises(MalformedAnswerError):
-        fetch(proposal_by_id(7))
+        fetch(proposal_status(7))
 
 
 def test_an_unreachable_server_is_an_error(answering: Answering) -> None:
@@ -138,7 +175,7 @@ def test_an_unreachable_server_is_an_error(answering: Answering) -> None:
 
     answering(refuse)
     with pytest.raises(WebError, match="ConnectError: refused"):
-        fetch(proposal_by_id(7))
+        fetch(proposal_status(7))
 
 
 class Greeting(BaseHTTPRequestHandler):

@@ -49,6 +49,22 @@ def test_a_sheet_gives_the_same_entries_as_yaml() -> None:
     assert content(entries_from_rows(rows, [])) == content(entries_from_yaml(text, []))
 
 
+def test_features_of_a_sheet_and_of_yaml_say_the_same() -> None:
+    rows = [[*HEADER, "Features"], ["Monday", "9:00", "io67a, xok3w", "", "io67a=abc, xok3w = def"]]
+    text = "Monday:\n  9:00: {subnets: [io67a, xok3w], features: {io67a: abc, xok3w: def}}"
+    faults: list[str] = []
+    (of_sheet,), (of_yaml,) = entries_from_rows(rows, faults), entries_from_yaml(text, faults)
+    assert faults == []
+    assert of_sheet.features == of_yaml.features == {"io67a": "abc", "xok3w": "def"}
+
+
+def test_a_feature_that_is_not_a_pair_is_a_fault() -> None:
+    rows = [[*HEADER, "Features"], ["Monday", "9:00", "io67a", "", "io67a abc, =x, a=1, a=2"]]
+    faults = faults_of_rows(rows)
+    assert [fault.split("'")[1] for fault in faults] == ["io67a abc", "=x", "a=2"]
+    assert all(fault.startswith("row 2: feature") for fault in faults)
+
+
 def test_a_fault_of_a_sheet_names_the_row_as_the_sheet_counts_it() -> None:
     rows = [HEADER, ["Monday", "9:00", "io67a"], [], ["", "11:00", "vcpt7"]]
     assert [e.where for e in entries_from_rows(rows, [])] == ["row 2", "row 4"]

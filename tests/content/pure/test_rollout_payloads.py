@@ -1,11 +1,12 @@
 """What tasks hand to each other, and what people read on Slack."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dfinity.messages import summary, vote_request
+from dfinity.messages import span, stalled, summary, vote_request
 from dfinity.rollout import Outcome, ProposalOutcome, Rollout, SubnetRollout, plan_rollout, start_of
 from dfinity.rollout_plan import Batch
 from dfinity.subnets import Subnet
@@ -83,3 +84,42 @@ def test_subnets_that_needed_no_proposal_are_counted() -> None:
 def test_the_summary_says_whether_it_was_a_simulation(simulate: bool) -> None:
     text = summary(rollout(simulate), outcomes(*["simulated" if simulate else "created"] * 3))
     assert ("Simulated" in text, "Nothing was proposed" in text) == (simulate, simulate)
+
+
+def test_a_rollout_that_was_planned_before_plans_were_read_again_stays_readable() -> None:
+    payload = rollout().to_payload()
+    del payload["spreadsheet_id"], payload["read_at"]
+    assert Rollout.from_payload(payload) == rollout()
+
+
+def test_a_subnet_with_a_feature_gets_its_own_revision_in_plan_and_proposal() -> None:
+    (batch, _) = BATCHES
+    with_feature = replace(batch, revisions={"xok3w-x": "c" * 40})
+    planned = plan_rollout(
+        [with_feature], git_revision=REVISION, week="2026-11-23", simulate=False, sensor_interval=60
+    )
+    assert [step.git_revision for step in planned.batches[1]] == [REVISION, "c" * 40]
+    assert planned.batches[1][1].request().arguments == ("xok3w-x", "c" * 40)
+    assert planned.batches[1][1].runs_version().git_revision == "c" * 40
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [
+        (0, "0 min"),
+        (59, "59 min"),
+        (60, "1 h"),
+        (47 * 60 + 59, "47 h"),
+        (48 * 60, "2 d"),
+        (7 * 24 * 60, "7 d"),
+    ],
+)
+def test_a_duration_is_told_in_the_unit_that_people_would_use(minutes: int, text: str) -> None:
+    assert span(timedelta(minutes=minutes)) == text
+
+
+def test_a_stall_notice_names_batch_subnet_time_and_reason() -> None:
+    text = stalled(rollout().batches[30][0], timedelta(hours=2), "5 of 13 replicas report the revision")
+    assert text == (
+        "Batch 30 is stalled: *tdb26* has been waiting for 2 h. Now 5 of 13 replicas report the revision."
+    )

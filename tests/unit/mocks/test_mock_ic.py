@@ -44,7 +44,12 @@ def ic(clock: Clock) -> InternetComputer:
 
 
 def call(**changes: Any) -> dict[str, Any]:
-    given = {"command": "c", "subnet_id": "s1", "replica_version_id": VERSION, "proposer": "80"}
+    given = {
+        "command": "propose-to-deploy-guestos-to-all-subnet-nodes",
+        "subnet_id": "s1",
+        "replica_version_id": VERSION,
+        "proposer": "80",
+    }
     return {**given, "title": "t", "summary": "s", "dry_run": False, **changes}
 
 

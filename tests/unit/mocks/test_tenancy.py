@@ -85,7 +85,12 @@ def post(made: http.client.HTTPConnection, text: str) -> None:
 
 
 def propose(made: http.client.HTTPConnection) -> int:
-    fields = {"command": "c", "subnet_id": SUBNET, "replica_version_id": VERSION, "proposer": "80"}
+    fields = {
+        "command": "propose-to-deploy-guestos-to-all-subnet-nodes",
+        "subnet_id": SUBNET,
+        "replica_version_id": VERSION,
+        "proposer": "80",
+    }
     body = {**fields, "title": "t", "summary": "s", "dry_run": False}
     return int(ask(made, "ic0.app", "/_stand_in/ic-admin", body)["proposal_id"])
 
