@@ -73,7 +73,7 @@ images: ## build or pull every image
 image-test: ## tests of the image, and of content and CockroachDB support inside it
 	$(ITEST) image-test
 
-sql-audit: ## which statements of migrations and tests are risky on CockroachDB; fails on new ones
+sql-audit: ## run the tests, and tell which of their statements are risky on CockroachDB; fails on new ones
 	$(ITEST) sql-audit
 
 up: ## a mirror to look at, which tests then attach to (CONTENT_REV=..., AIRFLOW_IMAGE=...)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.paths import ROOT
 
 BASELINE = ROOT / "tests" / "data" / "sql-audit.json"
-"""Finding (as text) to what its review came to."""
+"""Reviews, and the findings that each is about."""
 
 PAGES = "https://www.cockroachlabs.com/docs/stable/"
-UNREVIEWED = "not reviewed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,22 +154,76 @@ def find(statements: Iterable[str]) -> dict[Finding, str]:
     return dict(sorted(found.items()))
 
 
-def reviewed(path: Path = BASELINE) -> dict[str, str]:
-    """The baseline: finding to review. Raises `FileNotFoundError`."""
-    return dict(json.loads(path.read_text()))
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What somebody made of a finding, and the page below `PAGES` that it rests on."""
+
+    judgement: str
+    page: str = ""
 
 
-def unreviewed(found: Mapping[Finding, str], baseline: Mapping[str, str]) -> list[Finding]:
+UNREVIEWED = Review("not reviewed")
+
+
+def reviewed(path: Path = BASELINE) -> dict[str, Review]:
+    """The baseline: finding (as text) to its review. Raises `FileNotFoundError`."""
+    return {
+        finding: Review(group["judgement"], group["page"])
+        for group in json.loads(path.read_text())
+        for finding in group["findings"]
+    }
+
+
+def unreviewed(found: Iterable[Finding], baseline: Mapping[str, Review]) -> list[Finding]:
     """Findings that nobody has reviewed."""
     return [finding for finding in found if baseline.get(str(finding), UNREVIEWED) == UNREVIEWED]
 
 
-def update(found: Mapping[Finding, str], baseline: Mapping[str, str], path: Path = BASELINE) -> None:
+def update(found: Iterable[Finding], baseline: Mapping[str, Review], path: Path = BASELINE) -> None:
     """Add new findings to the baseline, to be reviewed by a person; what was reviewed stays."""
-    lines = {str(finding): UNREVIEWED for finding in found} | dict(baseline)
-    path.write_text(json.dumps(dict(sorted(lines.items())), indent=1, ensure_ascii=False) + "\n")
+    groups: dict[Review, list[str]] = {}
+    for finding, review in sorted(({str(f): UNREVIEWED for f in found} | dict(baseline)).items()):
+        groups.setdefault(review, []).append(finding)
+    lines = [
+        {"judgement": review.judgement, "page": review.page, "findings": findings}
+        for review, findings in groups.items()
+    ]
+    path.write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n")
 
 
 def rule(name: str) -> Rule:
     """The rule of that name; raises `StopIteration`."""
     return next(rule for rule in RULES if rule.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the audit of some statements came to."""
+
+    statements: int
+    found: Mapping[Finding, str]
+    new: tuple[Finding, ...]
+    """The findings that nobody has reviewed."""
+
+    def lines(self) -> list[str]:
+        """What to tell: the counts, then each new finding with what is risky about it and an example."""
+        counts = f"{self.statements} classes of statements, {len(self.found)} risky ones, {len(self.new)} not reviewed"
+        told = [f"sql-audit: {counts}"]
+        for finding in self.new:
+            broken = rule(finding.rule)
+            told += [
+                str(finding),
+                f"  {broken.reason} ({PAGES}{broken.page})",
+                f"  {self.found[finding][:300]}",
+            ]
+        if self.new:
+            told.append(
+                f"Review them in {BASELINE.relative_to(ROOT)}; `itest sql-audit --again --update` adds them there."
+            )
+        return told
+
+
+def judge(statements: Sequence[str], baseline: Mapping[str, Review]) -> Verdict:
+    """Audit classes of statements against a baseline."""
+    found = find(statements)
+    return Verdict(len(statements), found, tuple(unreviewed(found, baseline)))

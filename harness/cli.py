@@ -22,7 +22,6 @@ from harness import (
     compose_stack,
     doctor,
     engine,
-    migrations,
     prepare,
     records,
     registry,
@@ -185,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     sql_audit = commands.add_parser(
         "sql-audit",
         parents=[common],
-        help="which statements of migrations and tests are risky on CockroachDB",
+        help="run the tests, and tell which statements are risky on CockroachDB",
     )
     sql_audit.add_argument("--update", action="store_true", help="add new ones to the list, for review")
     sql_audit.add_argument("--again", action="store_true", help="judge what the last audit recorded")
@@ -239,25 +238,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _sql_audit(arguments: argparse.Namespace) -> int:
-    if not arguments.again:
-        os.environ["ITEST_RECORD_SQL"] = "1"
-        if failed := _run(arguments):
-            return failed
-        statement_log.save(migrations.statements(prepare.decide(_options(arguments))), LAST, "migrations")
+    failed = 0 if arguments.again else _run(arguments)
     statements = statement_log.load(LAST)
-    found = audit.find(statements)
+    if not statements:
+        raise OptionError("no run on the stand-in is recorded; leave out --again, or run: itest run")
+    verdict = audit.judge(statements, audit.reviewed())
     if arguments.update:
-        audit.update(found, audit.reviewed())
-    new = audit.unreviewed(found, audit.reviewed())
-    print(
-        f"sql-audit: {len(statements)} classes of statements, {len(found)} risky ones, {len(new)} not reviewed"
-    )
-    for finding in new:
-        rule = audit.rule(finding.rule)
-        print(f"\n{finding}\n  {rule.reason} ({audit.PAGES}{rule.page})\n  {found[finding][:300]}")
-    if new:
-        print(f"\nReview them in {audit.BASELINE.relative_to(ROOT)} (--update adds them there).")
-    return 1 if new else 0
+        audit.update(verdict.found, audit.reviewed())
+    if arguments.again:
+        print("\n".join(verdict.lines()))
+    return failed or int(bool(verdict.new))
 
 
 def _image_test(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from harness import builder, engine, images, registry, template
 from harness.catalog import TOPOLOGIES, build
 from harness.images import COCKROACHDB, DATABASE_KINDS, DEBIAN, DatabaseKind, Recipe
 from harness.paths import CACHE
-from harness.services.database import FAILURES_SETTING, RECORD_SQL
+from harness.services.database import FAILURES_SETTING
 from harness.topology import Topology
 
 
@@ -23,8 +23,8 @@ class OptionError(ValueError):
 class Options:
     """What the user asked for. `database` is ``auto``, ``cockroachdb`` or ``stand-in``; `registry` is ``auto``,
     ``always`` or ``never``; `given` maps image keys to references used as they are; `faithful` asks for production's
-    values instead of quick ones. Of the stand-in: `failures` is how many percent of COMMITs it lets fail with 40001,
-    and with `record_sql` it keeps what it is sent (`harness.statement_log`). `binary` is the user's `cockroach`."""
+    values instead of quick ones. `failures` is how many percent of COMMITs the stand-in lets fail with 40001.
+    `binary` is the user's `cockroach`."""
 
     topology: str = "default"
     registry: registry.Mode = "auto"
@@ -32,7 +32,6 @@ class Options:
     given: dict[str, str] = field(default_factory=dict)
     faithful: bool = False
     failures: float = 0
-    record_sql: bool = False
     binary: str = ""
     clock: bool = False
     """Whether the mirror lives by a virtual clock, which can be moved forward."""
@@ -40,13 +39,12 @@ class Options:
     @property
     def stand_in_settings(self) -> dict[str, str]:
         """What is asked of the stand-in, as its settings."""
-        failing = {FAILURES_SETTING: f"{self.failures:g}"} if self.failures else {}
-        return failing | (RECORD_SQL if self.record_sql else {})
+        return {FAILURES_SETTING: f"{self.failures:g}"} if self.failures else {}
 
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
         """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``, ``AIRFLOW_IMAGE``,
-        ``COCKROACH_IMAGE``, ``COCKROACH_BINARY``, ``ITEST_INJECT_SERIALIZATION_FAILURES`` and ``ITEST_RECORD_SQL``.
+        ``COCKROACH_IMAGE``, ``COCKROACH_BINARY`` and ``ITEST_INJECT_SERIALIZATION_FAILURES``.
 
         `overrides` that are not None win; `failures` is text such as ``5%``. Raises `OptionError`.
         """
@@ -61,7 +59,6 @@ class Options:
             "clock": os.environ.get("ITEST_CLOCK", "") not in ("", "0"),
             "failures": os.environ.get("ITEST_INJECT_SERIALIZATION_FAILURES") or "0",
             "binary": os.environ.get("COCKROACH_BINARY") or "",
-            "record_sql": os.environ.get("ITEST_RECORD_SQL", "") not in ("", "0"),
         }
         values.update({k: v for k, v in overrides.items() if v is not None})
         _check("topology", values["topology"], TOPOLOGIES)
@@ -139,9 +136,7 @@ def decide(options: Options) -> Prepared:
     reachable = registry.reachable(client, DEBIAN, options.registry, CACHE / "registry.json")
     kind = _database(options, reachable)
     if options.stand_in_settings and kind == "cockroachdb":
-        raise OptionError(
-            "only the stand-in can fail at a rate and record statements: ITEST_DATABASE=stand-in"
-        )
+        raise OptionError("only the stand-in can fail at a rate: ITEST_DATABASE=stand-in")
     if options.clock and kind == "cockroachdb":
         raise OptionError(
             "the virtual clock needs the stand-in database (ITEST_DATABASE=stand-in): CockroachDB reads its clock "

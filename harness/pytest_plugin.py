@@ -21,7 +21,7 @@ import pytest
 from _pytest.junitxml import xml_key
 from rich.console import Console
 
-from harness import egress, prepare, records, report
+from harness import audit, egress, prepare, records, report, statement_log
 from harness.content import ContentError
 from harness.engine import EngineError
 from harness.environment import Environment
@@ -83,6 +83,7 @@ class Owned:
         self._session: Session | None = None
         self.hub: Hub | None = None
         self.reports: list[report.Report] = []
+        self.audited: audit.Verdict | None = None
         self.egress = egress.EgressLog()
 
     @property
@@ -96,7 +97,8 @@ class Owned:
     def _make(self) -> Session:
         for old in ("history.jsonl", report.FILE):
             (LAST / old).unlink(missing_ok=True)
-        shutil.rmtree(LAST / "logs", ignore_errors=True)
+        for folder in ("logs", statement_log.FOLDER):
+            shutil.rmtree(LAST / folder, ignore_errors=True)
         prepared = prepare.decide(options_of(self._config))
         prepare.obtain(prepared)
         stderr_console().print(f"\n{prepared.banner()}")
@@ -119,6 +121,7 @@ class Owned:
         """End what was started, after counting what it ran."""
         if self._session is not None:
             self.reports = self._session.finish()
+            self.audited = self._session.audited
             report.save_egress(self.egress.lines, LAST)
         if self.hub is not None:
             self.hub.close()
@@ -176,15 +179,21 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if OWNED in session.config.stash:
-        session.config.stash[OWNED].finish()
+        owned = session.config.stash[OWNED]
+        owned.finish()
+        if owned.audited and owned.audited.new and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:
-    """Print the table of what ran, for this session's stacks."""
+    """Print the table of what ran, for this session's stacks, and what their databases were sent."""
     if OWNED in config.stash:
         owned = config.stash[OWNED]
         report.show(owned.reports, Console(highlight=False))
-        report.show_egress(owned.egress.lines, owned.reports, Console(highlight=False, soft_wrap=True))
+        told = Console(highlight=False, soft_wrap=True)
+        report.show_egress(owned.egress.lines, owned.reports, told)
+        if owned.audited is not None:
+            told.print("\n".join(owned.audited.lines()), markup=False)
 
 
 # ---- the process that runs tests

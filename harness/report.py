@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness import conflicts
+from harness import database_faults
 from harness.environment import Environment
 
 FILE = "report.json"
@@ -94,7 +94,7 @@ def make(env: Environment, earlier: Tally) -> Report:
 def _conflicts(env: Environment) -> str:
     if not env.prepared.options.failures:
         return ""
-    counted = conflicts.counts(env.database)
+    counted = database_faults.counts(env.database)
     return f"{counted.failed} of {counted.commits} COMMITs were made to fail on {env.stack}"
 
 

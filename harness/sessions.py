@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from harness import prepare, records, report, reset, statement_log, warm
+from harness import audit, prepare, records, report, reset, statement_log, warm
 from harness.environment import Environment
 from harness.prepare import Prepared
 from harness.progress import stderr_console
@@ -61,6 +61,8 @@ class Session:
     prepared: Prepared
     folder: Path
     fresh: bool = False
+    audited: audit.Verdict | None = None
+    """After the end: what the statements that the stand-ins were sent came to; None on CockroachDB."""
     _open: ExitStack = field(default_factory=ExitStack)
     _environments: dict[str, Environment] = field(default_factory=dict)
     _earlier: dict[str, report.Tally] = field(default_factory=dict)
@@ -215,9 +217,11 @@ class Session:
             for stack, env in self._environments.items():
                 env.wake()
                 reports.append(report.make(env, self._earlier.get(stack, report.Tally())))
-                if self.prepared.options.record_sql:
+                if self.prepared.database == "stand-in":
                     statement_log.save(statement_log.statements(env.database), self.folder, stack)
             report.save(reports, self.folder)
+            if sent := statement_log.load(self.folder):
+                self.audited = audit.judge(sent, audit.reviewed())
         finally:
             self._open.close()
         return reports

@@ -1,31 +1,38 @@
-"""Which classes of statements the stand-in was sent, while it ran with `services.database.RECORD_SQL`."""
+"""Which classes of statements the stand-in was sent, by a stack's components and by the migration that made its schema.
+
+The server itself keeps them (`pg_stat_statements`); each text has its constants as ``$1``.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness.database import USER, Database
+from harness.database import Database
 
 FOLDER = "sql"
 
+EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
+
+QUERY = (
+    "SELECT DISTINCT s.query FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid"
+    " WHERE r.rolname <> 'root' ORDER BY s.query"
+)
+"""The statements of everybody but the harness itself, which is `harness.database.USER`."""
+
 
 def statements(database: Database) -> list[str]:
-    """The statements of everybody but the harness itself, with constants as ``$1``, sorted."""
-    database.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    found = database.rows(
-        "SELECT DISTINCT s.query FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid"
-        " WHERE r.rolname <> %s ORDER BY s.query",
-        [USER],
-    )
-    return [query for (query,) in found]
+    """What was sent to a stand-in so far, sorted."""
+    database.run(EXTENSION)
+    return [query for (query,) in database.rows(QUERY)]
 
 
-def save(found: list[str], folder: Path, name: str) -> None:
+def save(found: Sequence[str], folder: Path, name: str) -> None:
     """Write statements to ``<folder>/sql/<name>.json``."""
     target = folder / FOLDER
     target.mkdir(parents=True, exist_ok=True)
-    (target / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (target / f"{name}.json").write_text(json.dumps(list(found), indent=1) + "\n")
 
 
 def load(folder: Path) -> list[str]:

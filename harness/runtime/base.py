@@ -85,6 +85,12 @@ class Runtime(Protocol):
 
     def stop(self, service: str) -> None: ...
 
+    def restart(self, service: str) -> None:
+        """Start a service that has ended again, as it was, and wait until its healthcheck passes.
+
+        Raises `StartError`.
+        """
+
     def pause(self, service: str) -> None: ...
 
     def unpause(self, service: str) -> None: ...

@@ -271,6 +271,13 @@ class DockerRuntime:
     def stop(self, service: str) -> None:
         self._container(service).stop(timeout=self._topology.service(service).stop_grace)
 
+    def restart(self, service: str) -> None:
+        self._container(service).start()
+        known = self._topology.service(service)
+        if known.healthcheck:
+            # Its log has the announcement of its first start already.
+            self._confirm(known, known.healthcheck, Deadline.after(known.healthcheck.boot_deadline))
+
     def commit(self, service: str, reference: str, labels: dict[str, str]) -> None:
         """Make an image of a stopped container's files; its labels are the image's and `labels`, not the stack's."""
         name, _, tag = reference.rpartition(":")

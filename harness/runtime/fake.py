@@ -59,6 +59,9 @@ class FakeRuntime:
     def stop(self, service: str) -> None:
         self._states[service] = State("exited", exit_code=0)
 
+    def restart(self, service: str) -> None:
+        self._states[service] = State("running")
+
     def pause(self, service: str) -> None:
         self._states[service] = State("paused")
 

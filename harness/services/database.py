@@ -20,13 +20,6 @@ ASYNC_URL = f"cockroachdb+asyncpg://airflow@{NAME}:{PORT}/airflow?ssl=disable"
 FAILURES_SETTING = "itest.commit_failures"
 """The stand-in's setting for percent of writing COMMITs that fail with 40001 (its README.md)."""
 
-RECORD_SQL: dict[str, str] = {
-    "shared_preload_libraries": "teeth,pg_stat_statements",
-    "pg_stat_statements.max": "10000",
-    "pg_stat_statements.track_utility": "on",
-}
-"""Settings with which the stand-in keeps every class of statement it was sent (`harness.statement_log`)."""
-
 TEMPLATE = "database-template"
 """Image key of the stand-in with Airflow's schema in it, made once for an Airflow image (`harness.template`)."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import conflicts, reset
+from harness import database_faults, reset
 from harness.environment import Environment
 
 SHAPES = """
@@ -41,12 +41,12 @@ def test_runs_come_to_the_same_while_a_fifth_of_all_commits_fail(env: Environmen
     if not reset.can_reset(env.prepared.database):
         pytest.skip("CockroachDB cannot be told to fail at a rate")
     dag = env.add_dag("in_conflict", SHAPES)
-    before = conflicts.counts(env.database)
-    with conflicts.failing_commits(env.database, 20):
+    before = database_faults.counts(env.database)
+    with database_faults.failing_commits(env.database, 20):
         runs = [env.airflow.trigger(dag) for _ in range(3)]
         for run in runs:
             run.wait(timeout=180)
-    after = conflicts.counts(env.database)
+    after = database_faults.counts(env.database)
     assert after.failed > before.failed
     assert after.commits - before.commits > after.failed - before.failed
     for run in runs:

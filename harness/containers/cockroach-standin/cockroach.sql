@@ -31,6 +31,8 @@ CREATE FUNCTION itest.commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', '
 CREATE FUNCTION itest.failed_commits() RETURNS bigint LANGUAGE c VOLATILE AS 'teeth', 'teeth_failed_commits';
 CREATE FUNCTION itest.failed_statements() RETURNS bigint
     LANGUAGE c VOLATILE AS 'teeth', 'teeth_failed_statements';
+CREATE FUNCTION itest.slow_statements() RETURNS bigint
+    LANGUAGE c VOLATILE AS 'teeth', 'teeth_slow_statements';
 
 -- The dialect of SQLAlchemy 1.4 reports its version to the server's telemetry.
 CREATE SCHEMA crdb_internal;

@@ -40,6 +40,7 @@ static int	fail_statements = 0;
 static double commit_percent = 0;
 static double statement_percent = 0;
 static int	slow_ms = 0;
+static double slow_percent = 100;
 
 static const struct config_enum_entry serial_options[] = {
 	{"rowid", SERIAL_ROWID, false},
@@ -76,8 +77,10 @@ define_settings(void)
 	DefineCustomRealVariable("itest.statement_failures",
 							 "Percent of writing statements in transactions that fail with 40001.", NULL,
 							 &statement_percent, 0, 0, 100, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("itest.slow_statements", "Delay of each statement.", NULL,
+	DefineCustomIntVariable("itest.slow_statements", "Delay of each statement, or of some (itest.slow_percent).", NULL,
 							&slow_ms, 0, 0, 60000, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomRealVariable("itest.slow_percent", "Percent of statements that itest.slow_statements delays.", NULL,
+							 &slow_percent, 100, 0, 100, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 /* ---- counters, shared by all sessions */
@@ -87,6 +90,7 @@ typedef struct Counters
 	pg_atomic_uint64 commits;	/* writing transactions that reached COMMIT */
 	pg_atomic_uint64 failed_commits;
 	pg_atomic_uint64 failed_statements;
+	pg_atomic_uint64 slow_statements;
 } Counters;
 
 static Counters *counters = NULL;
@@ -114,6 +118,7 @@ start_counters(void)
 		pg_atomic_init_u64(&counters->commits, 0);
 		pg_atomic_init_u64(&counters->failed_commits, 0);
 		pg_atomic_init_u64(&counters->failed_statements, 0);
+		pg_atomic_init_u64(&counters->slow_statements, 0);
 	}
 }
 
@@ -164,8 +169,9 @@ before_statement(QueryDesc *query, int flags)
 	{
 		bool		writes = query->operation != CMD_SELECT || query->plannedstmt->rowMarks != NIL;
 
-		if (slow_ms > 0)
+		if (slow_ms > 0 && happens(slow_percent))
 		{
+			pg_atomic_fetch_add_u64(&counters->slow_statements, 1);
 			pg_usleep(slow_ms * 1000L);
 			CHECK_FOR_INTERRUPTS();
 		}
@@ -314,6 +320,7 @@ PG_FUNCTION_INFO_V1(teeth_unique_rowid);
 PG_FUNCTION_INFO_V1(teeth_commits);
 PG_FUNCTION_INFO_V1(teeth_failed_commits);
 PG_FUNCTION_INFO_V1(teeth_failed_statements);
+PG_FUNCTION_INFO_V1(teeth_slow_statements);
 
 /*
  * 48 bits of time in units of 10 microseconds, and 15 bits that are CockroachDB's node and here the session:
@@ -346,4 +353,10 @@ Datum
 teeth_failed_statements(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64((int64) pg_atomic_read_u64(&counters->failed_statements));
+}
+
+Datum
+teeth_slow_statements(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) pg_atomic_read_u64(&counters->slow_statements));
 }

@@ -41,11 +41,11 @@ def test_the_way_a_statement_is_laid_out_does_not_matter() -> None:
 def test_a_new_finding_is_not_reviewed_until_somebody_says_so(tmp_path: Path) -> None:
     baseline = tmp_path / "baseline.json"
     found = audit.find(["DELETE FROM dag_tag", "SELECT pg_advisory_lock($1)"])
-    reviewed = {"whole table: DELETE dag_tag": "few rows"}
+    reviewed = {"whole table: DELETE dag_tag": audit.Review("few rows", "bulk-delete-data")}
     assert [str(new) for new in audit.unreviewed(found, reviewed)] == ["advisory lock: SELECT"]
     audit.update(found, reviewed, baseline)
     updated = audit.reviewed(baseline)
-    assert updated["whole table: DELETE dag_tag"] == "few rows"
+    assert updated["whole table: DELETE dag_tag"] == audit.Review("few rows", "bulk-delete-data")
     assert [str(new) for new in audit.unreviewed(found, updated)] == ["advisory lock: SELECT"]
 
 
@@ -54,6 +54,20 @@ def test_every_finding_of_the_baseline_was_reviewed_and_has_a_rule() -> None:
     for finding, review in audit.reviewed().items():
         assert finding.partition(":")[0] in rules, finding
         assert review != audit.UNREVIEWED, finding
+        assert len(review.judgement) > 20, finding
+        assert review.page, finding
+
+
+def test_a_verdict_names_what_is_new_with_reason_page_and_an_example() -> None:
+    verdict = audit.judge(["DELETE FROM dag_tag", "SELECT $1"], {})
+    told = "\n".join(verdict.lines())
+    assert "2 classes of statements, 1 risky ones, 1 not reviewed" in told
+    assert "whole table: DELETE dag_tag" in told
+    assert f"{audit.PAGES}bulk-delete-data" in told
+    known = {str(finding): audit.Review("few rows") for finding in verdict.found}
+    assert audit.judge(["DELETE FROM dag_tag"], known).lines() == [
+        "sql-audit: 1 classes of statements, 1 risky ones, 0 not reviewed"
+    ]
 
 
 def test_statements_of_all_stacks_are_put_together(tmp_path: Path) -> None:
