@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from harness.images import AIRFLOW_VERSION, DATABASE_KINDS, DatabaseKind
 from harness.services.airflow3 import Components, migrate
 from harness.services.clock import by_the_clock, clock, pod_by_the_clock
-from harness.services.database import database, is_migrated, ready
+from harness.services.database import OPEN, SECURE, database, ready
 from harness.services.gateway import gateway
 from harness.services.git import git_origin
 from harness.services.mocks import mocks
 from harness.services.redis import redis
-from harness.topology import Topology, TopologyError
+from harness.topology import After, Topology, TopologyError
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What topologies differ in: Celery workers, and nodes of CockroachDB (three need the real one).
+    """What topologies differ in: Celery workers, nodes of CockroachDB, and whether those are `secure` (TLS, passwords).
 
     In a `gated` one, pods publish a revision only if its DAGs can be imported (`syncer/README.md`, the gate).
     """
@@ -26,6 +26,12 @@ class Shape:
     workers: int = 1
     nodes: int = 1
     gated: bool = False
+    secure: bool = False
+
+    @property
+    def needs_cockroachdb(self) -> bool:
+        """Whether the stand-in cannot be what it asks for."""
+        return self.nodes > 1 or self.secure
 
 
 SHAPES = {
@@ -33,6 +39,7 @@ SHAPES = {
     "two-workers": Shape(workers=2),
     "strict": Shape(gated=True),
     "cockroach3": Shape(nodes=3),
+    "cockroach3-secure": Shape(nodes=3, secure=True),
 }
 """All have production's shape of Airflow 3."""
 
@@ -42,7 +49,7 @@ BUILDABLE: tuple[tuple[str, DatabaseKind], ...] = tuple(
     (name, kind)
     for name, shape in SHAPES.items()
     for kind in DATABASE_KINDS
-    if kind == "cockroachdb" or shape.nodes == 1
+    if kind == "cockroachdb" or not shape.needs_cockroachdb
 )
 """Each topology with each database that it can be built on."""
 
@@ -53,24 +60,26 @@ def build(
     faithful: bool = False,
     settings: Mapping[str, str] | None = None,
     virtual_clock: bool = False,
+    template: bool = True,
 ) -> Topology:
     """The topology `name` on that kind of database; raises `KeyError`, and `TopologyError` for one it cannot have.
 
     `faithful` leaves out every setting that departs from production for speed (`services.speed`).
     `settings` are the stand-in's (`services.database`). With a `virtual_clock`, all but what never looks at the time
-    lives by `services.clock`.
+    lives by `services.clock`. Without `template` the database is empty and migrated at the start.
     """
     shape = SHAPES[name]
     if (name, kind) not in BUILDABLE:
         raise TopologyError(f"topology {name} needs CockroachDB itself: --require-cockroachdb")
-    migrated = is_migrated(kind)
+    access = SECURE if shape.secure else OPEN
     sandbox, mocked = mocks()
     timed = (
-        *database(kind, settings, shape.nodes),
+        *database(kind, settings, shape.nodes, shape.secure, template),
         mocked,
-        *(() if migrated else migrate(ready(kind))),
+        *(() if template else migrate(ready(kind), access)),
     )
-    pods = Components(migrated, faithful, shape.gated).pods(shape.workers)
+    schema = ready(kind) if template else After("migrate", "completed")
+    pods = Components(schema, access, faithful, shape.gated).pods(shape.workers)
     if virtual_clock:
         timed = (clock(), *(by_the_clock(service) for service in timed))
         pods = tuple(pod_by_the_clock(pod) for pod in pods)

@@ -17,10 +17,15 @@ USER = "root"
 
 
 class Database:
-    """A lazily opened connection as the superuser `root`; reopened when it broke."""
+    """A lazily opened connection, reopened when it broke: as the superuser `root`, or as another, by TLS and password.
 
-    def __init__(self, host: str, port: int) -> None:
+    The certificate is not verified: the driver reaches the database by another name than the pods.
+    """
+
+    def __init__(self, host: str, port: int, user: str = USER, password: str = "") -> None:
         self._address = (host, port)
+        self._user = user
+        self._password = password
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
@@ -57,9 +62,10 @@ class Database:
             self._connection = psycopg.connect(
                 host=host,
                 port=port,
-                user=USER,
+                user=self._user,
+                password=self._password or None,
                 dbname="airflow",
-                sslmode="disable",
+                sslmode="require" if self._password else "disable",
                 connect_timeout=CONNECT_WITHIN,
                 autocommit=True,
             )

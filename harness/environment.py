@@ -30,7 +30,7 @@ from harness.runtime.docker import DockerRuntime
 from harness.runtime.sweep import sweep_stale
 from harness.services import airflow3, clock, database, gateway, git, mocks, redis
 from harness.settings import StackSettings, new_stack_name
-from harness.topology import Service, Topology
+from harness.topology import Service, Topology, fill
 from harness.waits import WaitTimeout, eventually
 from harness.watcher import Events, Watcher
 
@@ -87,7 +87,10 @@ class Environment:
         origin = f"{self._url(git.NAME, git.PORT)}/{git.REPOSITORY}"
         self.content = Content(runtime, syncers, origin, credentials, history.record)
         self.mocks = MocksControl(self._url(mocks.NAME, mocks.CONTROL_PORT), tenant)
-        self.database = Database(*runtime.address(database.NAME, database.PORT))
+        user, password = prepared.login
+        self.database = Database(
+            *runtime.address(database.NAME, database.PORT), user, fill(password, settings.placeholders)
+        )
         self._watcher = None if events else Watcher(self.database.rows)
         self.airflow = Airflow(
             self._url("api-server", airflow3.API_PORT),

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import cast
 
 from harness import builder, engine, images, registry, template
-from harness.catalog import TOPOLOGIES, build
+from harness.catalog import SHAPES, TOPOLOGIES, build
+from harness.database import USER
 from harness.images import COCKROACHDB, DATABASE_KINDS, DEBIAN, DatabaseKind, Recipe
 from harness.paths import CACHE
+from harness.services import cockroach
 from harness.services.database import FAILURES_SETTING
 from harness.topology import Topology
 
@@ -35,6 +37,8 @@ class Options:
     binary: str = ""
     clock: bool = False
     """Whether the mirror lives by a virtual clock, which can be moved forward."""
+    template: bool = True
+    """Whether stacks start from a database with Airflow's schema, instead of migrating an empty one."""
 
     @property
     def stand_in_settings(self) -> dict[str, str]:
@@ -44,7 +48,7 @@ class Options:
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
         """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``, ``AIRFLOW_IMAGE``,
-        ``COCKROACH_IMAGE``, ``COCKROACH_BINARY`` and ``ITEST_INJECT_SERIALIZATION_FAILURES``.
+        ``COCKROACH_IMAGE``, ``COCKROACH_BINARY``, ``ITEST_TEMPLATE`` and ``ITEST_INJECT_SERIALIZATION_FAILURES``.
 
         `overrides` that are not None win; `failures` is text such as ``5%``. Raises `OptionError`.
         """
@@ -59,10 +63,12 @@ class Options:
             "clock": os.environ.get("ITEST_CLOCK", "") not in ("", "0"),
             "failures": os.environ.get("ITEST_INJECT_SERIALIZATION_FAILURES") or "0",
             "binary": os.environ.get("COCKROACH_BINARY") or "",
+            "template": (os.environ.get("ITEST_TEMPLATE") or "auto") != "never",
         }
         values.update({k: v for k, v in overrides.items() if v is not None})
         _check("topology", values["topology"], TOPOLOGIES)
         _check("registry", values["registry"], registry.MODES)
+        _check("ITEST_TEMPLATE", os.environ.get("ITEST_TEMPLATE") or "auto", ("auto", "never"))
         _check("database", values["database"], ("auto", *DATABASE_KINDS))
         if values["binary"] and "database" in given:
             raise OptionError("COCKROACH_IMAGE and COCKROACH_BINARY are both set; unset one")
@@ -107,6 +113,15 @@ class Prepared:
         return f"{recipe.reference} ({recipe.how})"
 
     @property
+    def login(self) -> tuple[str, str]:
+        """The test driver's user of the database, and its password as a placeholder; an empty one means: none."""
+        return (
+            (cockroach.HARNESS_USER, cockroach.PASSWORD)
+            if SHAPES[self.options.topology].secure
+            else (USER, "")
+        )
+
+    @property
     def database_name(self) -> str:
         """How every report names the database."""
         if self.database == "cockroachdb":
@@ -143,7 +158,12 @@ def decide(options: Options) -> Prepared:
             "without the C library, where nothing can move it"
         )
     topology = build(
-        options.topology, kind, options.faithful, options.stand_in_settings, virtual_clock=options.clock
+        options.topology,
+        kind,
+        options.faithful,
+        options.stand_in_settings,
+        virtual_clock=options.clock,
+        template=options.template,
     )
     recipes = images.plan(
         topology.images(),
@@ -206,4 +226,4 @@ def _database(options: Options, reachable: bool) -> DatabaseKind:
 def obtain(prepared: Prepared) -> None:
     """Make sure that every image the topology needs is on the engine. Raises `ImageError`."""
     builder.obtain(prepared.recipes, prepared.topology.images())
-    template.obtain(prepared.recipes, prepared.references)
+    template.obtain(prepared.recipes, prepared.references, prepared.database)

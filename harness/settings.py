@@ -41,6 +41,7 @@ class StackSettings:
             "ITEST_JWT_SECRET": secrets.token_urlsafe(48),
             "ITEST_API_SECRET_KEY": secrets.token_urlsafe(32),
             "ITEST_ADMIN_PASSWORD": secrets.token_urlsafe(12),
+            "ITEST_DATABASE_PASSWORD": secrets.token_urlsafe(24),
             "ITEST_GIT_TOKEN": secrets.token_hex(16),
             "ITEST_SLACK_TOKEN": f"xoxb-{secrets.token_hex(16)}",
             "ITEST_GOOGLE_PUBLIC_KEY": public.decode(),

@@ -21,7 +21,7 @@ def network(docker: Docker, prepared: Prepared) -> str:
     """A network on which an empty database answers under its usual name."""
     network = docker.network()
     image = prepared.references["database"]
-    for service in database.database(prepared.database):
+    for service in database.database(prepared.database, migrated=False):
         options = (f"--network={network}", f"--network-alias={service.name}")
         if service.one_shot:
             docker.run(image, *service.command, options=options)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.services import mocks, speed
-from harness.services.database import ASYNC_URL, URL
+from harness.services.database import OPEN, Access
 from harness.services.git import syncer_environment
 from harness.services.redis import BROKER_URL, RESULTS_URL
 from harness.topology import (
@@ -33,8 +33,6 @@ PRODUCTION: dict[str, str] = {
     "AIRFLOW__CORE__FERNET_KEY": "${ITEST_FERNET_KEY}",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://api-server:{API_PORT}/execution/",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": URL,
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": ASYNC_URL,
     "AIRFLOW__CELERY__BROKER_URL": BROKER_URL,
     "AIRFLOW__CELERY__RESULT_BACKEND": RESULTS_URL,
     "AIRFLOW__API__SECRET_KEY": "${ITEST_API_SECRET_KEY}",
@@ -59,22 +57,28 @@ PATH = f"{SHARED_DIR}/bin:/home/airflow/.local/bin:/usr/local/bin:/usr/bin:/bin"
 """`ic-admin` comes first on PATH; the rest is the image's own."""
 
 
-def environment(faithful: bool = False) -> dict[str, str]:
+def environment(access: Access, faithful: bool = False) -> dict[str, str]:
     """What every Airflow container has in its environment, with placeholders for the stack's keys."""
+    database = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": access.url,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": access.async_url,
+        **access.environment,
+    }
     # The mocks have to know which run a request comes from: pods announce it (harness/mocks/pods_site).
     observed = {
         "PYTHONPATH": speed.LOGGING_MODULE_DIR,
         "ITEST_IDENTITY": f"{mocks.NAME}:{mocks.IDENTITY_PORT}",
     }
-    return {**PRODUCTION, **TRUST, **observed, "PATH": PATH, **speed.environment(faithful)}
+    return {**PRODUCTION, **database, **TRUST, **observed, "PATH": PATH, **speed.environment(faithful)}
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
     """Makes the pods of one mirror: with production's values where it is `faithful`, else quick ones."""
 
-    migrated: bool
-    """Whether the database holds Airflow's schema from its start, so that nothing has to wait for a migration."""
+    schema: After
+    """What has to have happened before Airflow's schema is there."""
+    access: Access = OPEN
     faithful: bool = False
     gate: bool = False
 
@@ -92,16 +96,15 @@ class Components:
         extra: dict[str, str] | None = None,
         **fields: Any,
     ) -> Pod:
-        schema = After("cockroachdb") if self.migrated else After("migrate", "completed")
         main = Service(
             name=name,
             image="airflow",
             memory=memory,
             command=command,
-            environment={**environment(self.faithful), **(extra or {})},
-            mounts=(Mount("shared", SHARED_DIR, read_only=True),),
+            environment={**environment(self.access, self.faithful), **(extra or {})},
+            mounts=(Mount("shared", SHARED_DIR, read_only=True), *self.access.mounts),
             healthcheck=healthcheck,
-            after=(After("mocks"), schema, After("redis")),
+            after=(After("mocks"), self.schema, After("redis")),
             stop_grace=20,
             **fields,
         )
@@ -186,7 +189,7 @@ def _beats(component: str, announced_by: str) -> Healthcheck:
     )
 
 
-def migrate(after: After) -> tuple[Service, Service]:
+def migrate(after: After, access: Access = OPEN) -> tuple[Service, Service]:
     """(sandbox, one-shot): bring the metadata database to the image's schema, `after` it can be used."""
     return in_sandbox(
         Service(
@@ -195,7 +198,8 @@ def migrate(after: After) -> tuple[Service, Service]:
             memory=1024,
             command=("airflow", "db", "migrate"),
             # Nothing of the mocks' is there yet, and the database is known to be ready.
-            environment={**environment(faithful=True), "CONNECTION_CHECK_MAX_COUNT": "0"},
+            environment={**environment(access, faithful=True), "CONNECTION_CHECK_MAX_COUNT": "0"},
+            mounts=access.mounts,
             after=(after,),
             one_shot=True,
         )

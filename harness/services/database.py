@@ -1,50 +1,84 @@
 """The metadata database: CockroachDB, or the stand-in where CockroachDB cannot be had.
 
-Both answer at ``cockroachdb:26257`` without TLS and hold the database and user ``airflow``, so that nothing
-else in a topology depends on which of the two it is.
+Both answer at ``cockroachdb:26257`` and hold the database and user ``airflow``, so that nothing else in a topology
+depends on which of the two it is: without TLS, but for CockroachDB in a `secure` topology.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from harness.images import DatabaseKind
 from harness.services import cockroach
-from harness.topology import After, Healthcheck, Service
+from harness.services.cockroach import Cluster
+from harness.topology import After, Healthcheck, Mount, Service
 
 NAME = cockroach.NAME
 PORT = cockroach.PORT
-URL = f"cockroachdb://airflow@{NAME}:{PORT}/airflow?sslmode=disable"
-ASYNC_URL = f"cockroachdb+asyncpg://airflow@{NAME}:{PORT}/airflow?ssl=disable"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How Airflow reaches the database: two URLs, and what its containers need besides."""
+
+    url: str
+    async_url: str
+    environment: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+
+
+OPEN = Access(
+    f"cockroachdb://airflow@{NAME}:{PORT}/airflow?sslmode=disable",
+    f"cockroachdb+asyncpg://airflow@{NAME}:{PORT}/airflow?ssl=disable",
+)
+
+SECURE = Access(
+    f"cockroachdb://airflow:{cockroach.PASSWORD}@{NAME}:{PORT}/airflow?sslmode=verify-full",
+    f"cockroachdb+asyncpg://airflow:{cockroach.PASSWORD}@{NAME}:{PORT}/airflow?ssl=verify-full",
+    # libpq (psycopg2) and asyncpg both read it; as a parameter of the URL they would spell it differently.
+    {"PGSSLROOTCERT": cockroach.AUTHORITY},
+    (cockroach.CERTIFICATES_MOUNT,),
+)
+"""TLS, the server's certificate verified, and a password: as in production."""
+
+URL = OPEN.url
 
 FAILURES_SETTING = "itest.commit_failures"
 """The stand-in's setting for percent of writing COMMITs that fail with 40001 (its README.md)."""
 
 TEMPLATE = "database-template"
-"""Image key of the stand-in with Airflow's schema in it, made once for an Airflow image (`harness.template`)."""
+"""Image key of the database with Airflow's schema in it, made once for an Airflow image (`harness.template`)."""
 
 
 def database(
-    kind: DatabaseKind, settings: Mapping[str, str] | None = None, nodes: int = 1
+    kind: DatabaseKind,
+    settings: Mapping[str, str] | None = None,
+    nodes: int = 1,
+    secure: bool = False,
+    migrated: bool = True,
 ) -> tuple[Service, ...]:
-    """The database's services as a stack starts them; `kind` also decides which image their key stands for.
+    """The database's services as a stack starts them: with Airflow's schema (`TEMPLATE`), or empty.
 
-    The stand-in has Airflow's schema already (`is_migrated`); on CockroachDB a stack migrates at its start.
-    `settings` are the stand-in's, by name, beside those in its image; `nodes` is 1 or 3, on CockroachDB.
+    `kind` also decides which image their keys stand for. `settings` are the stand-in's, by name, beside those in its
+    image; `nodes` is 1 or 3 and `secure` asks for TLS and passwords, on CockroachDB.
     """
+    image = TEMPLATE if migrated else "database"
     if kind == "stand-in":
-        return (stand_in(TEMPLATE, settings),)
-    return cockroach.single_node() if nodes == 1 else cockroach.three_nodes()
+        return (stand_in(image, settings),)
+    return Cluster(nodes, secure, image, restored=migrated).services()
+
+
+def keep(kind: DatabaseKind, after: After) -> tuple[Service, ...]:
+    """What has to run after a migration on one node so that its files hold the schema: CockroachDB's backup."""
+    if kind == "stand-in":
+        return ()
+    return (Cluster().sql(cockroach.BACKUP, (cockroach.BACK_UP,), (after,)),)
 
 
 def ready(kind: DatabaseKind) -> After:
     """What has to have happened before the database can be used."""
     return After(NAME) if kind == "stand-in" else After(cockroach.SETTINGS, "completed")
-
-
-def is_migrated(kind: DatabaseKind) -> bool:
-    """Whether `database` holds Airflow's schema from its start."""
-    return kind == "stand-in"
 
 
 def stand_in(image: str = "database", settings: Mapping[str, str] | None = None) -> Service:

@@ -1,10 +1,9 @@
-"""What would be told to a real CockroachDB, held against a `cockroach` that only writes it down."""
+"""What would be told to a real CockroachDB, and which image it would be made of."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -13,88 +12,98 @@ from harness.catalog import BUILDABLE, build
 from harness.images import ImageError
 from harness.paths import CACHE, ROOT
 from harness.prepare import OptionError, Options, percent
-from harness.services import cockroach
+from harness.services import cockroach, database
+from harness.services.cockroach import Cluster
 from harness.services.database import FAILURES_SETTING
-from harness.topology import TopologyError
+from harness.settings import StackSettings
+from harness.topology import After, Healthcheck, TopologyError
 
-FAKE = """#!/usr/bin/env python3
-import json, pathlib, sys
-with pathlib.Path(sys.argv[0]).with_name("told.jsonl").open("a") as told:
-    told.write(json.dumps(sys.argv[1:]) + "\\n")
-known = {"start", "start-single-node", "init", "sql", "cert"}
-sys.exit(sys.argv[1] not in known or "--insecure" in sys.argv and any("--certs-dir" in a for a in sys.argv))
-"""
+NO_CHECK = Healthcheck((), "")
+
+FAKE = ROOT / "airflow-image" / "tests" / "cockroach" / "cockroach"
+"""Runs in containers too (`airflow-image/tests/test_cockroach_cluster.py`), where it is started for real."""
 
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Path:
-    """A `cockroach` that takes the commands of the documentation and writes down its arguments."""
+    """A copy of the fake `cockroach`, as a user's own program."""
     program = tmp_path / "cockroach"
-    program.write_text(FAKE)
+    program.write_bytes(FAKE.read_bytes())
     program.chmod(0o755)
     return program
 
 
-def tell(fake: Path, *command: str) -> list[str]:
-    """Run the fake; what it was told, as it saw it."""
-    subprocess.run([str(fake), *command], check=True)
-    told = fake.with_name("told.jsonl").read_text().splitlines()
-    return [str(word) for word in json.loads(told[-1])]
-
-
-def test_one_node_is_in_memory_and_set_up_once_it_answers(fake: Path) -> None:
-    node, settings = cockroach.single_node()
-    assert tell(fake, *node.command)[:3] == ["start-single-node", "--insecure", "--store=type=mem,size=0.25"]
-    told = tell(fake, *settings.command)
-    assert told[:3] == ["sql", "--insecure", "--host=cockroachdb:26257"]
-    assert "--execute=CREATE DATABASE IF NOT EXISTS airflow" in told
-    assert "--execute=SET CLUSTER SETTING sql.stats.automatic_collection.enabled = false" in told
+def test_one_node_is_in_memory_and_set_up_once_it_answers() -> None:
+    node, settings = Cluster().services()
+    assert node.command[:3] == ("start-single-node", "--insecure", "--store=type=mem,size=0.25")
+    assert settings.command[:3] == ("sql", "--insecure", "--host=cockroachdb:26257")
+    assert "--execute=CREATE DATABASE IF NOT EXISTS airflow" in settings.command
+    assert "--execute=SET CLUSTER SETTING sql.stats.automatic_collection.enabled = false" in settings.command
     assert settings.one_shot
-    assert [after.condition for after in settings.after] == ["healthy"]
+    assert settings.after == (After("cockroachdb", "healthy"),)
 
 
-def test_three_nodes_know_each_other_and_are_joined_once(fake: Path) -> None:
-    *nodes, init, settings = cockroach.three_nodes()
+def test_three_nodes_know_each_other_and_are_joined_once() -> None:
+    *nodes, init, settings = Cluster(3).services()
     names = [node.name for node in nodes]
+    assert len(names) == 3
     for node in nodes:
-        told = tell(fake, *node.command)
-        assert told[0] == "start"
-        assert f"--join={','.join(f'{name}:26257' for name in names)}" in told
-        assert f"--advertise-addr={node.name}:26257" in told
-    assert tell(fake, *init.command) == ["init", "--insecure", "--host=cockroachdb:26257"]
+        assert node.command[0] == "start"
+        assert f"--join={','.join(f'{name}:26257' for name in names)}" in node.command
+        assert f"--advertise-addr={node.name}:26257" in node.command
+    assert init.command == ("init", "--insecure", "--host=cockroachdb:26257")
     assert {after.service for after in init.after} == set(names)
     assert [after.service for after in settings.after] == [init.name]
 
 
-def test_the_mirror_migrates_once_the_cluster_is_set_up() -> None:
+def test_the_mirror_starts_once_the_cluster_is_set_up() -> None:
     topology = build("cockroach3", "cockroachdb")
-    assert cockroach.SETTINGS in [after.service for after in topology.service("migrate").after]
+    assert After(cockroach.SETTINGS, "completed") in topology.service("scheduler").after
+    empty = build("cockroach3", "cockroachdb", template=False)
+    assert After(cockroach.SETTINGS, "completed") in empty.service("migrate").after
 
 
-def test_the_stand_in_is_no_cluster() -> None:
-    assert [kind for name, kind in BUILDABLE if name == "cockroach3"] == ["cockroachdb"]
+@pytest.mark.parametrize("name", ["cockroach3", "cockroach3-secure"])
+def test_the_stand_in_is_no_cluster(name: str) -> None:
+    assert [kind for built, kind in BUILDABLE if built == name] == ["cockroachdb"]
     with pytest.raises(TopologyError, match="--require-cockroachdb"):
-        build("cockroach3", "stand-in")
+        build(name, "stand-in")
 
 
-def test_with_certificates_nothing_is_insecure(fake: Path) -> None:
-    for command in cockroach.certificates("/certs", ("cockroachdb", "localhost")):
-        assert "--certs-dir=/certs" in tell(fake, *command)
-    for service in cockroach.three_nodes():
-        told = tell(fake, *cockroach.secure(service.command, "/certs"))
-        assert "--insecure" not in told
-        assert "--certs-dir=/certs" in told
+def test_with_certificates_nothing_is_insecure_and_everybody_has_what_he_needs() -> None:
+    topology = build("cockroach3-secure", "cockroachdb")
+    for service in topology.services():
+        if service.image != database.TEMPLATE:
+            continue
+        assert "insecure" not in " ".join((*service.command, *(service.healthcheck or NO_CHECK).command))
+        assert f"--certs-dir={cockroach.CERTIFICATES}" in service.command
+        assert cockroach.CERTIFICATES in [mount.target for mount in service.mounts]
+    for pod in topology.pods:
+        assert pod.main.environment["PGSSLROOTCERT"] == cockroach.AUTHORITY
+        assert "sslmode=verify-full" in pod.main.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        assert cockroach.CERTIFICATES_MOUNT in pod.main.mounts
+        assert cockroach.AUTHORITY_KEY_MOUNT not in pod.main.mounts
+    assert "ITEST_DATABASE_PASSWORD" in topology.settings()
 
 
-def test_a_password_cannot_end_its_literal() -> None:
-    assert cockroach.set_password("it's") == "ALTER USER airflow WITH PASSWORD 'it''s'"
+def test_a_stacks_password_needs_no_quoting_in_a_url_or_a_statement() -> None:
+    password = StackSettings.generate("s").placeholders["ITEST_DATABASE_PASSWORD"]
+    assert len(password) >= 32
+    assert quote(password, safe="") == password
 
 
-def test_a_template_is_a_backup_and_a_copy_is_restored_from_it() -> None:
-    assert cockroach.backup("airflow", "template") == "BACKUP DATABASE airflow INTO 'nodelocal://1/template'"
-    assert cockroach.restore("airflow", "template", "copy") == (
-        "RESTORE DATABASE airflow FROM LATEST IN 'nodelocal://1/template' WITH new_db_name = 'copy'"
-    )
+def test_a_template_is_a_backup_and_a_stack_restores_it() -> None:
+    [kept] = database.keep("cockroachdb", After("migrate", "completed"))
+    assert kept.command[-1] == "--execute=BACKUP DATABASE airflow INTO 'nodelocal://1/airflow'"
+    assert database.keep("stand-in", After("migrate", "completed")) == ()
+    for nodes in (1, 3):
+        made = database.database("cockroachdb", nodes=nodes)
+        assert {service.image for service in made} == {database.TEMPLATE}
+        told = made[-1].command
+        assert "--execute=RESTORE DATABASE airflow FROM LATEST IN 'nodelocal://1/airflow'" in told
+        assert not [word for word in told if "CREATE DATABASE" in word]
+        for node in made[:nodes]:
+            assert f"--external-io-dir={cockroach.TEMPLATE_FOLDER}" in node.command
 
 
 def test_an_image_is_made_around_a_binary(fake: Path) -> None:
@@ -102,8 +111,8 @@ def test_an_image_is_made_around_a_binary(fake: Path) -> None:
     plan = images.plan(("database",), registry=False, database="cockroachdb", binary=staged)
     assert plan["database"].how == "built"
     assert plan["database"].base == "debian"
-    assert (ROOT / plan["database"].context / "cockroach").read_text() == FAKE
-    fake.write_text(FAKE + "# another version\n")
+    assert (ROOT / plan["database"].context / "cockroach").read_bytes() == FAKE.read_bytes()
+    fake.write_bytes(FAKE.read_bytes() + b"# another version\n")
     other = images.plan(
         ("database",), registry=False, database="cockroachdb", binary=images.stage_binary(fake, CACHE)
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.catalog import BUILDABLE, build
-from harness.images import DatabaseKind
+from harness.images import DATABASE_KINDS, DatabaseKind
 from harness.services import speed
 from harness.topology import (
     CONTENT_DIR,
@@ -107,7 +107,10 @@ def test_a_faithful_mirror_has_none_of_the_settings_for_speed() -> None:
     assert "--without-mingle" not in faithful.service("worker-1").command
 
 
-def test_only_on_cockroachdb_a_stack_migrates_at_its_start() -> None:
-    assert [s.name for s in build("default", "stand-in").services() if s.name == "migrate"] == []
-    after = build("default", "cockroachdb").service("scheduler").after
-    assert After("migrate", "completed") in after
+@pytest.mark.parametrize("kind", DATABASE_KINDS)
+def test_a_stack_migrates_at_its_start_only_without_a_template(kind: DatabaseKind) -> None:
+    assert [s.name for s in build("default", kind).services() if s.name == "migrate"] == []
+    assert "database-template" in build("default", kind).images()
+    empty = build("default", kind, template=False)
+    assert After("migrate", "completed") in empty.service("scheduler").after
+    assert "database-template" not in empty.images()
