@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from docker_cli import Docker
 
 from harness import prepare
 from harness.prepare import Options, Prepared
-from tests.contract.summary import pytest_configure, pytest_terminal_summary
+from tests.contract import summary
 
-__all__ = ["pytest_configure", "pytest_terminal_summary"]
+Tell = Callable[[Iterable[str]], None]
+TOLD = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TOLD] = []
+    summary.pytest_configure(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what tests have counted."""
+    if config.stash[TOLD]:
+        terminalreporter.section("CockroachDB")
+        for line in config.stash[TOLD]:
+            terminalreporter.write_line(line)
+    summary.pytest_terminal_summary(terminalreporter, config)
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Prints lines at the end of the session, whatever becomes of the test."""
+    return request.config.stash[TOLD].extend
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from conftest import Tell
 from docker_cli import Docker
 
 from harness.paths import ROOT
@@ -48,14 +49,28 @@ def test_airflow_works_on_the_database(docker: Docker, tests_image: str, network
     assert ran.returncode == 0, ran.stdout
 
 
+def test_each_fix_has_a_test_that_fails_without_it(
+    docker: Docker, tests_image: str, network: str, tell: Tell
+) -> None:
+    options = (
+        f"--network={network}",
+        f"--env=AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={database.URL}",
+        "--env=WITHOUT_FIXES=1",
+    )
+    ran = pytest_inside(docker, tests_image, ("--ignore=conformance", "-m", "proves", "."), options=options)
+    told = [line for line in ran.stdout.splitlines() if line.startswith("support package: ")]
+    tell(told)
+    assert ran.returncode == 0, ran.stdout
+    assert told
+
+
 def test_the_database_does_what_its_documentation_says(
-    docker: Docker, tests_image: str, network: str, capsys: pytest.CaptureFixture[str]
+    docker: Docker, tests_image: str, network: str, tell: Tell
 ) -> None:
     url = f"--env=AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={database.URL}"
     ran = pytest_inside(docker, tests_image, ("conformance",), options=(f"--network={network}", url))
     told = [line for line in ran.stdout.splitlines() if line.startswith("conformance: ")]
-    with capsys.disabled():
-        print("", *told, sep="\n")
+    tell(told)
     assert ran.returncode == 0, ran.stdout
     assert told
 

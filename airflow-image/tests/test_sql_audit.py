@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from conftest import Tell
 from docker_cli import Docker
 
 from harness import audit, prepare, statement_log
@@ -20,9 +21,7 @@ from harness.waits import eventually
 pytestmark = pytest.mark.itest
 
 
-def test_every_risky_statement_of_a_migration_was_reviewed(
-    docker: Docker, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_risky_statement_of_a_migration_was_reviewed(docker: Docker, tell: Tell) -> None:
     mirror = prepare.decide(Options.from_environment())
     if mirror.database != "stand-in":
         pytest.skip("the stand-in records statements")
@@ -33,7 +32,6 @@ def test_every_risky_statement_of_a_migration_was_reviewed(
     docker(*psql, statement_log.EXTENSION)
     listed = docker(*psql, f"SELECT json_agg(sent.query) FROM ({statement_log.QUERY}) AS sent").stdout
     verdict = audit.judge(json.loads(listed), audit.reviewed())
-    with capsys.disabled():
-        print("", *verdict.lines(), sep="\n")
+    tell(verdict.lines())
     assert verdict.statements > 100
     assert not verdict.new

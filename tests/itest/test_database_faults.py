@@ -61,7 +61,7 @@ def test_a_run_comes_to_the_same_while_one_statement_in_ten_is_slow(env: Environ
 def test_a_run_survives_a_restart_of_the_database(
     env: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dag = env.add_dag("waits_meanwhile", WAITS)
+    dag = env.add_dag("waits_meanwhile", WAITS.replace("seconds=2", "seconds=20"))
     run = env.airflow.trigger(dag)
     run.wait_for_task("wait", "deferred")
     with database_faults.down(env):

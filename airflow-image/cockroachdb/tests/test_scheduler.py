@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow_cockroachdb import install
 from airflow_cockroachdb.fixes import scheduler
 from sqlalchemy.exc import OperationalError
 
@@ -49,8 +50,9 @@ def patched(**methods: Any) -> Any:
         "_process_executor_events": lambda self, executor, session: 0,
     }
     module.__dict__["SchedulerJobRunner"] = type("SchedulerJobRunner", (), stubs | methods)
-    for fix in scheduler.FIXES:
-        fix.apply(module)
+    for fix in install.ALL:
+        if fix in scheduler.FIXES:
+            fix.apply(module)
     return module.__dict__["SchedulerJobRunner"]()
 
 
@@ -62,6 +64,7 @@ def queue_then_fail(code: str) -> Round:
     return do
 
 
+@pytest.mark.proves("scheduling-round")
 @pytest.mark.parametrize("code", ["40001", "40P01"])
 def test_a_lost_round_dispatches_nothing_and_the_scheduler_lives(code: str) -> None:
     runner = patched(_do_scheduling=queue_then_fail(code))
@@ -72,6 +75,7 @@ def test_a_lost_round_dispatches_nothing_and_the_scheduler_lives(code: str) -> N
     assert runner.executors[0].queued_tasks == {"old": "earlier"}
 
 
+@pytest.mark.proves("critical-section")
 def test_a_lost_critical_section_dispatches_nothing() -> None:
     runner = patched(_critical_section_enqueue_task_instances=queue_then_fail("40001"))
     runner.executors = [executor(old="earlier")]
@@ -92,6 +96,7 @@ def take_events(self: Any, executor: Any, session: Any) -> int:
     return len(taken)
 
 
+@pytest.mark.proves("executor-events")
 def test_what_an_executor_told_is_not_lost_with_the_transaction() -> None:
     runner = patched(_process_executor_events=take_events)
     mine = executor()

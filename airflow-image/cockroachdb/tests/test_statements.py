@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from airflow_cockroachdb.fixes.db_shell import psql_environment
 from airflow_cockroachdb.replay import ReplayingConnection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
-from support import only_airflow_3
+from support import AIRFLOW, only_airflow_3, run_python
 
 TABLE = sa.Table("t", sa.MetaData(), sa.Column("k", sa.String, primary_key=True), sa.Column("v", sa.String))
 DIALECT = make_url("cockroachdb://").get_dialect()()
@@ -30,6 +31,7 @@ def sql(statement: Any) -> str:
 
 
 @only_airflow_3
+@pytest.mark.proves("upsert")
 def test_an_upsert_names_the_conflict() -> None:
     statement = utils.build_upsert_stmt("cockroachdb", TABLE, ["k"], {"k": "a", "v": "b"}, {"v": "b"})
     assert "ON CONFLICT (k) DO UPDATE SET v" in sql(statement)
@@ -42,11 +44,13 @@ def test_an_upsert_for_an_unknown_database_is_still_refused() -> None:
 
 
 @only_airflow_3
+@pytest.mark.proves("random-uuid")
 def test_a_random_id_comes_from_the_database() -> None:
     assert sql(sa.select(utils.random_db_uuid())).startswith("SELECT gen_random_uuid()")
 
 
 @only_airflow_3
+@pytest.mark.proves("json-extract")
 def test_a_response_of_a_human_is_read_out_of_json() -> None:
     from airflow.models.hitl import HITLDetail
 
@@ -54,6 +58,7 @@ def test_a_response_of_a_human_is_read_out_of_json() -> None:
 
 
 @only_airflow_3
+@pytest.mark.proves("task-duration")
 def test_a_task_that_ends_gets_its_duration() -> None:
     from airflow.models.taskinstance import TaskInstance
 
@@ -66,6 +71,7 @@ def test_a_task_that_ends_gets_its_duration() -> None:
 
 
 @only_airflow_3
+@pytest.mark.proves("calendar")
 @pytest.mark.parametrize(("granularity", "expected"), [("hourly", "date_trunc("), ("daily", "timezone(")])
 def test_the_calendar_truncates_times(granularity: Any, expected: str) -> None:
     from airflow.api_fastapi.core_api.services.ui.calendar import CalendarService
@@ -77,7 +83,15 @@ def test_the_calendar_truncates_times(granularity: Any, expected: str) -> None:
 
 
 @only_airflow_3
-@pytest.mark.parametrize("module", ["airflow.models.deadline", "airflow.serialization.definitions.deadline"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param("airflow.models.deadline", marks=pytest.mark.proves("deadline")),
+        pytest.param(
+            "airflow.serialization.definitions.deadline", marks=pytest.mark.proves("serialized-deadline")
+        ),
+    ],
+)
 def test_deadlines_take_the_branch_of_postgresql(module: str) -> None:
     import importlib
 
@@ -85,11 +99,15 @@ def test_deadlines_take_the_branch_of_postgresql(module: str) -> None:
     assert utils.get_dialect_name(SESSION) == "cockroachdb"
 
 
+@pytest.mark.proves("nulls-first")
 def test_runs_never_looked_at_come_first() -> None:
     assert sql(sa.select(TABLE).order_by(utils.nulls_first(TABLE.c.v, SESSION))).endswith("NULLS FIRST")
 
 
-@pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
+@pytest.mark.parametrize(
+    "code",
+    [*(pytest.param(code, marks=pytest.mark.proves("busy-lock")) for code in ("40001", "40P01")), "55P03"],
+)
 def test_a_conflict_counts_as_a_busy_lock(code: str) -> None:
     cause = RuntimeError("restart transaction")
     cause.pgcode = code  # type: ignore[attr-defined]
@@ -102,6 +120,7 @@ def test_another_error_is_no_busy_lock() -> None:
     assert not utils.is_lock_not_available_error(OperationalError("", {}, cause))
 
 
+@pytest.mark.proves("isolation")
 def test_the_engine_asks_for_read_committed() -> None:
     assert settings.prepare_engine_args()["isolation_level"] == "READ COMMITTED"
 
@@ -110,6 +129,23 @@ def test_an_isolation_level_that_the_operator_chose_stays(monkeypatch: pytest.Mo
     chosen = '{"isolation_level": "SERIALIZABLE"}'
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_ENGINE_ARGS", chosen)
     assert settings.prepare_engine_args()["isolation_level"] == "SERIALIZABLE"
+
+
+IMPORT = """
+import os
+from airflow_cockroachdb import install
+if os.environ.get("WITHOUT_FIXES"):
+    install.ALL = ()
+from airflow import settings
+print(settings.SQL_ALCHEMY_CONN_ASYNC)
+"""
+
+
+@pytest.mark.skipif(not AIRFLOW.startswith("3.3"), reason="earlier ones derive none")
+@pytest.mark.proves("async-engine")
+def test_airflow_can_be_imported() -> None:
+    imported = run_python(IMPORT)
+    assert "cockroachdb+asyncpg://airflow@" in imported.stdout, imported.stderr
 
 
 @only_airflow_3
@@ -153,12 +189,29 @@ def test_the_database_shell_connects_where_airflow_does() -> None:
     )
 
 
+@pytest.mark.proves("db-shell")
+def test_the_database_shell_is_psql(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.cli.commands import db_command
+
+    ran: list[list[str]] = []
+    monkeypatch.setattr(db_command, "execute_interactive", lambda command, env: ran.append(command))
+    db_command.shell(Namespace())
+    assert ran == [["psql"]]
+
+
+@pytest.mark.proves("celery-results")
 def test_celerys_result_tables_get_their_ids_from_the_database() -> None:
     from celery.backends.database.models import Task, TaskSet
 
     for model in (Task, TaskSet):
         created = sql(sa.schema.CreateTable(model.__table__))
         assert "id SERIAL NOT NULL" in created
+
+
+@only_airflow_3
+@pytest.mark.proves("connections")
+def test_airflow_connects_with_what_repeats_transactions() -> None:
+    assert settings._get_connect_args("sync")["connection_factory"] is ReplayingConnection
 
 
 @only_airflow_3
@@ -180,6 +233,7 @@ def test_other_drivers_connect_as_they_do(url: str) -> None:
 
 
 @only_airflow_3
+@pytest.mark.proves("ids")
 def test_the_id_of_a_row_is_asked_for_before_it_is_inserted() -> None:
     from airflow.models.log import Log
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from harness import audit, statement_log
+from harness import audit, pytest_plugin, statement_log
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,26 @@ def test_a_verdict_names_what_is_new_with_reason_page_and_an_example() -> None:
     assert audit.judge(["DELETE FROM dag_tag"], known).lines() == [
         "sql-audit: 1 classes of statements, 1 risky ones, 0 not reviewed"
     ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "before", "after"),
+    [
+        ("DELETE FROM nobodys_table", pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED),
+        ("DELETE FROM nobodys_table", pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERRUPTED),
+        ("SELECT $1", pytest.ExitCode.OK, pytest.ExitCode.OK),
+    ],
+)
+def test_a_session_that_sent_something_new_and_risky_fails(
+    statement: str, before: pytest.ExitCode, after: pytest.ExitCode
+) -> None:
+    config: Any = SimpleNamespace(stash=pytest.Stash())
+    owned = pytest_plugin.Owned(config)
+    owned.audited = audit.judge([statement], audit.reviewed())
+    config.stash[pytest_plugin.OWNED] = owned
+    session: Any = SimpleNamespace(config=config, exitstatus=before)
+    pytest_plugin.pytest_sessionfinish(session)
+    assert session.exitstatus == after
 
 
 def test_statements_of_all_stacks_are_put_together(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import airflow  # noqa: F401  (installs the fixes)
 import pytest
 import sqlalchemy as sa
 from airflow import settings
+from airflow.utils import db
 from airflow.utils import sqlalchemy as utils
 from airflow_cockroachdb.fixes.global_lock import row_lock
 from sqlalchemy.engine import make_url
@@ -70,11 +71,26 @@ def test_the_global_lock_has_one_holder_at_a_time(database: str) -> None:
         pass
 
 
+@pytest.mark.proves("global-lock")
+def test_airflows_own_global_lock_has_one_holder_at_a_time(database: str) -> None:
+    lock = db.DBLocks.MIGRATIONS
+    with (
+        Session(settings.engine) as first,
+        Session(settings.engine) as second,
+        db.create_global_lock(first, lock, lock_timeout=5),
+        pytest.raises(OperationalError) as refused,
+        db.create_global_lock(second, lock, lock_timeout=1),
+    ):
+        pass
+    assert refused.value.orig.pgcode == "55P03"
+
+
 def test_connections_are_read_committed(session: Any) -> None:
     assert session.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
 
 
 @only_airflow_3
+@pytest.mark.proves("async-isolation")
 def test_asynchronous_connections_are_read_committed(database: str) -> None:
     async def ask() -> object:
         async with settings.AsyncSession() as session:
@@ -118,6 +134,7 @@ def test_an_upsert_updates_the_row_that_is_there(session: Any) -> None:
 
 
 @only_airflow_3
+@pytest.mark.proves("state-store-upsert")
 def test_task_state_is_written_and_overwritten(session: Any) -> None:
     from airflow.models.pool import Pool
     from airflow.state.metastore import _build_upsert_stmt
