@@ -16,7 +16,7 @@ from harness import builder, engine, prepare, template
 from harness.catalog import SHAPES
 from harness.labels import Owner
 from harness.paths import ROOT
-from harness.prepare import Options, Prepared
+from harness.prepare import OptionError, Options, Prepared
 from harness.runtime.base import StartError
 from harness.runtime.docker import DockerRuntime
 from harness.services import cockroach, database
@@ -102,3 +102,26 @@ def test_without_the_backup_a_stack_does_not_start(on_fake: Prepared) -> None:
     empty = Cluster(restored=True).services()
     with pytest.raises(StartError, match=f"{cockroach.RESTORED[0]}: no backup"), running(on_fake, *empty):
         pass
+
+
+@pytest.mark.parametrize("required", [None, "cockroachdb"])
+def test_an_image_that_the_user_names_is_used_without_asking_a_registry(
+    on_fake: Prepared, monkeypatch: pytest.MonkeyPatch, required: str | None
+) -> None:
+    named = on_fake.references["database"]
+    monkeypatch.setenv("COCKROACH_IMAGE", named)
+    prepared = prepare.decide(Options.from_environment(database=required, registry="never"))
+    assert prepared.database == "cockroachdb"
+    assert prepared.recipes["database"].how == "given"
+    assert prepared.references["database"] == named
+    assert named in prepared.database_name
+
+
+def test_cockroachdb_that_is_required_and_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("COCKROACH_IMAGE", "COCKROACH_BINARY", "ITEST_DATABASE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(prepare, "COCKROACHDB", "cockroachdb/cockroach:there-is-none")
+    required = Options.from_environment(database="cockroachdb", registry="never")
+    with pytest.raises(OptionError, match="COCKROACH_BINARY"):
+        prepare.decide(required)
+    assert prepare.decide(replace(required, database="auto")).database == "stand-in"

@@ -190,13 +190,23 @@ def test_the_database_shell_connects_where_airflow_does() -> None:
 
 
 @pytest.mark.proves("db-shell")
-def test_the_database_shell_is_psql(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_shell_is_psql(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     from airflow.cli.commands import db_command
+    from airflow.utils import process_utils
 
-    ran: list[list[str]] = []
-    monkeypatch.setattr(db_command, "execute_interactive", lambda command, env: ran.append(command))
-    db_command.shell(Namespace())
-    assert ran == [["psql"]]
+    class NoTerminal(Exception):
+        pass
+
+    def refuse(stream: object) -> None:
+        raise NoTerminal
+
+    # The first thing that the shell needs; who gets there has found out what to run.
+    monkeypatch.setattr(process_utils.termios, "tcgetattr", refuse)
+    with caplog.at_level("INFO"), pytest.raises(NoTerminal):
+        db_command.shell(Namespace())
+    assert "Executing cmd: psql" in caplog.text
 
 
 @pytest.mark.proves("celery-results")
