@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from harness import images
 from harness.catalog import BUILDABLE, build
+from harness.database import Database
 from harness.images import ImageError
 from harness.paths import CACHE, ROOT
-from harness.prepare import OptionError, Options, percent
+from harness.prepare import OptionError, Options, Prepared, percent
 from harness.services import cockroach, database
 from harness.services.cockroach import Cluster
 from harness.services.database import FAILURES_SETTING
 from harness.settings import StackSettings
-from harness.topology import After, Healthcheck, TopologyError
+from harness.topology import After, Healthcheck, TopologyError, fill
 
 NO_CHECK = Healthcheck((), "")
 
@@ -86,6 +88,31 @@ def test_with_certificates_nothing_is_insecure_and_everybody_has_what_he_needs()
     assert "ITEST_DATABASE_PASSWORD" in topology.settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "user", "password", "sslmode"),
+    [("cockroach3-secure", "itest", "secret", "require"), ("cockroach3", "root", None, "disable")],
+)
+def test_the_driver_logs_in_as_the_cluster_asks(
+    name: str, user: str, password: str | None, sslmode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, object] = {}
+
+    def connect(**arguments: object) -> None:
+        told.update(arguments)
+        raise psycopg.OperationalError("nobody there")
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    options = Options(topology=name, database="cockroachdb")
+    prepared = Prepared(options, build(name, "cockroachdb"), "cockroachdb", False, {})
+    known, secret = prepared.login
+    driver = Database("gateway", 1, known, fill(secret, {"ITEST_DATABASE_PASSWORD": "secret"}))
+    with pytest.raises(psycopg.OperationalError):
+        driver.run("SELECT 1")
+    assert (told["user"], told["password"], told["sslmode"]) == (user, password, sslmode)
+    if password:
+        assert f"GRANT admin TO {user}" in cockroach.SECURE_USERS
+
+
 def test_a_stacks_password_needs_no_quoting_in_a_url_or_a_statement() -> None:
     password = StackSettings.generate("s").placeholders["ITEST_DATABASE_PASSWORD"]
     assert len(password) >= 32
@@ -131,6 +158,16 @@ def test_an_image_and_a_binary_are_one_too_many(monkeypatch: pytest.MonkeyPatch)
     assert Options.from_environment().given["database"] == "mine:1"
     monkeypatch.setenv("COCKROACH_BINARY", "/usr/bin/cockroach")
     with pytest.raises(OptionError, match="unset one"):
+        Options.from_environment()
+
+
+def test_a_template_can_be_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ITEST_TEMPLATE", raising=False)
+    assert Options.from_environment().template
+    monkeypatch.setenv("ITEST_TEMPLATE", "never")
+    assert not Options.from_environment().template
+    monkeypatch.setenv("ITEST_TEMPLATE", "sometimes")
+    with pytest.raises(OptionError, match="auto, never"):
         Options.from_environment()
 
 
