@@ -1,7 +1,5 @@
 """What a run comes to when the database is slow, or is restarted under it."""
 
-from collections.abc import Callable
-
 import pytest
 
 from harness import database_faults, reset
@@ -64,7 +62,7 @@ def test_a_run_comes_to_the_same_while_one_statement_in_ten_is_slow(env: Environ
 @pytest.mark.slow
 @pytest.mark.private_stack
 def test_a_run_survives_a_restart_of_the_database(
-    env: Environment, record_property: Callable[[str, object], None]
+    env: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dag = env.add_dag("waits_meanwhile", WAITS.replace("seconds=2", "seconds=20"))
     run = env.airflow.trigger(dag)
@@ -79,7 +77,9 @@ def test_a_run_survives_a_restart_of_the_database(
 
     # A component may notice late, when it next uses its connection.
     eventually(over, "the run to end", 240, interval=1, describe=env.diagnose)
-    record_property("ended_by_the_restart", ", ".join(sorted(ended)))
+    env.history.record("restarted", components=sorted(ended))
+    with capsys.disabled():
+        print(f"\na restart of the database ended: {', '.join(sorted(ended)) or 'no component'}")
     assert run.xcom("total") == 6
     assert set(run.task_states().values()) == {"success"}
     assert ended <= {"scheduler", "dag-processor", "triggerer"}, "the API server and workers go on"
