@@ -103,6 +103,8 @@ class Session:
 
     def _start(self, prepared: Prepared, folder: Path) -> Environment:
         with records.new_stack() as (stack, settings), self._booting:
+            for running in list(self._environments.values()):
+                running.runtime.favour()
             env = Environment.start(prepared, folder, stack=stack, settings=settings)
         self._open.callback(self._end, env, folder)
         self._environments[stack] = env

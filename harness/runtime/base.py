@@ -101,6 +101,9 @@ class Runtime(Protocol):
     def unpause_all(self) -> None:
         """Let everything that is paused go on."""
 
+    def favour(self) -> None:
+        """Give every lasting service a multiple of its CPU shares, so that it goes before what boots beside it."""
+
     def usage(self) -> dict[str, Usage]:
         """What each running service has used so far, and holds now."""
 

@@ -20,6 +20,7 @@ class FakeRuntime:
         self._answer = answer
         self._states: dict[str, State] = {}
         self.signals: list[tuple[str, str]] = []
+        self.favoured = False
 
     @property
     def stack(self) -> str:
@@ -77,6 +78,9 @@ class FakeRuntime:
 
     def _turn(self, before: str, after: str) -> None:
         self._states |= {s: State(after) for s, state in self._states.items() if state.status == before}
+
+    def favour(self) -> None:
+        self.favoured = True
 
     def usage(self) -> dict[str, Usage]:
         return {}

@@ -12,7 +12,7 @@ from harness.environment import Environment
 from harness.mocks.readers import IcReader, SheetsReader, SlackReader
 from harness.mocks.readers.slack import SlackMessage
 
-pytestmark = [pytest.mark.private_stack(clock=True), pytest.mark.usefixtures("registry")]
+pytestmark = [pytest.mark.slow, pytest.mark.private_stack(clock=True), pytest.mark.usefixtures("registry")]
 
 DAG = "rollout_ic_os_to_mainnet_subnets"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
