@@ -104,7 +104,7 @@ class Clock:
         meanwhile what is waited for. Raises `WaitTimeout` after `timeout` real seconds, and `ClockError` when nothing
         is due and the condition cannot come true, or a container has ended.
         """
-        skipping = _Skipping(self, what)
+        skipping = _Skipping(self, reached, what)
         eventually(
             lambda: bool(reached()) or skipping.step(),
             f"{what} (skipping time)",
@@ -139,11 +139,15 @@ class Clock:
         [(state,)] = self._database.rows(QUERY)
         offset, sleepers = self._read()
         seen = outlook(state, sleepers, self._at(offset), self._fernet_key)
-        mocks_due = self._mocks_due()
-        if mocks_due is None:
-            return seen
-        changing = Due(datetime.fromtimestamp(mocks_due, UTC), "the mocks change")
-        return replace(seen, due=(*seen.due, changing))
+        change = self.change_of_mocks()
+        return seen if change is None else replace(seen, due=(*seen.due, change))
+
+    def change_of_mocks(self) -> Due | None:
+        """When something in the mocks changes by itself next."""
+        moment = self._mocks_due()
+        if moment is None:
+            return None
+        return Due(datetime.fromtimestamp(moment, UTC), "the mocks change", passive=True)
 
     def check_containers(self) -> None:
         """Raises `ClockError` when a container has ended: with time skipping, Airflow does not notice that."""
@@ -196,8 +200,9 @@ class Clock:
 class _Skipping:
     """One call of `skip_until`: what it waits for now, and since when."""
 
-    def __init__(self, clock: Clock, what: str) -> None:
+    def __init__(self, clock: Clock, reached: Condition, what: str) -> None:
         self._clock = clock
+        self._reached = reached
         self._what = what
         self.waiting_for = ""
         self._tell = Deadline.after(TOLD_EVERY)
@@ -206,7 +211,7 @@ class _Skipping:
         self._quiet_since: datetime | None = None
 
     def step(self) -> bool:
-        """Jump if nothing is at work. Always false: whether the condition holds is looked at afterwards."""
+        """Jump if nothing is at work. Whether the condition was seen to hold; it is looked at afterwards anyway."""
         if self._look.passed:
             self._clock.check_containers()
             self._look = Deadline.after(DEAD_LOOK)
@@ -219,11 +224,26 @@ class _Skipping:
             self._wait("; ".join(seen.busy[:3]))
         elif not self._is_settled(seen):
             self._wait("the scheduler has not looked at every run since nothing is at work")
+        elif soonest is not None and soonest.passive:
+            return self._walk(soonest, seen)
         elif soonest is not None:
             self._quiet_since = None
             self._clock.jump_to(soonest)
         elif self._nothing_due.passed:
             raise ClockError(f"{self._what}: nothing is at work and nothing is due, so it cannot come")
+        return False
+
+    def _walk(self, change: Due | None, seen: Outlook) -> bool:
+        """Go from one passive change to the next until something else is due, or the condition holds.
+
+        Nothing comes to work by them, so it stays as quiet as it was `seen` to be.
+        """
+        others = min((due.moment for due in seen.due if not due.passive), default=None)
+        while change is not None and (others is None or change.moment < others):
+            self._clock.jump_to(change)
+            if self._reached():
+                return True
+            change = self._clock.change_of_mocks()
         return False
 
     def _is_settled(self, seen: Outlook) -> bool:

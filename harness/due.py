@@ -69,6 +69,8 @@ class Due:
 
     moment: datetime
     what: str
+    passive: bool = False
+    """Whether nobody learns of it by itself: it shows to whoever looks at that moment or later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ LATER = Due(NOW + timedelta(days=1), "something")
 class Skipped(Clock):
     """A clock that is told what it sees, look by look, and keeps where it was moved to."""
 
-    def __init__(self, looks: list[Outlook]) -> None:
+    def __init__(self, looks: list[Outlook], changes: tuple[Due, ...] = ()) -> None:
         self._looks: Iterator[Outlook] = iter(looks)
+        self._changes = iter(changes)
         self._last = looks[-1]
         self.moved: list[Due] = []
         self.said: list[str] = []
@@ -27,6 +28,9 @@ class Skipped(Clock):
     def outlook(self) -> Outlook:
         self._last = next(self._looks, self._last)
         return self._last
+
+    def change_of_mocks(self) -> Due | None:
+        return next(self._changes, None)
 
     def jump_to(self, due: Due) -> None:
         self.moved.append(due)
@@ -53,6 +57,25 @@ def skip(clock: Skipped, **options: Any) -> Skipped:
 def test_without_a_running_run_the_soonest_moment_is_jumped_to_at_once() -> None:
     sooner = Due(LATER.moment - timedelta(hours=1), "sooner")
     assert skip(Skipped([look(0, due=(LATER, sooner))])).moved == [sooner]
+
+
+def changes(*minutes: int) -> tuple[Due, ...]:
+    return tuple(Due(NOW + timedelta(minutes=m), f"change {m}", passive=True) for m in minutes)
+
+
+def test_changes_of_the_mocks_are_met_one_by_one_without_another_look_until_something_else_is_due() -> None:
+    first, *others = changes(1, 2, 3, 5)
+    active = Due(NOW + timedelta(minutes=4), "a sensor wakes up")
+    clock = Skipped([look(0, due=(active, first)), look(1, due=(active,))], tuple(others))
+    clock.skip_until(lambda: active in clock.moved, "the sensor")
+    assert [due.what for due in clock.moved] == ["change 1", "change 2", "change 3", "a sensor wakes up"]
+
+
+def test_the_condition_is_looked_at_after_each_change_of_the_mocks() -> None:
+    first, *others = changes(1, 2, 3)
+    clock = Skipped([look(0, due=(LATER, first))], tuple(others))
+    clock.skip_until(lambda: len(clock.moved) == 2, "the second change")
+    assert [due.what for due in clock.moved] == ["change 1", "change 2"]
 
 
 def test_a_run_that_the_scheduler_saw_before_the_quiet_began_has_to_be_seen_once_more() -> None:
