@@ -8,6 +8,7 @@ import argparse
 import importlib
 import inspect
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -86,10 +87,25 @@ def _one_task_dag(module: Any, names: list[str], arguments: dict[str, Any], para
     return dag
 
 
+def _store(dag: Any) -> None:
+    """Airflow 3 runs only what its database has. It stores what lies in its DAGs folder by itself, and nothing else."""
+    try:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:
+        return  # Airflow 2
+    bundles = DagBundlesManager()
+    bundles.sync_bundles_to_db()
+    bag = DagBag(os.devnull)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, next(iter(bundles.get_all_dag_bundles())).name, None)
+
+
 def _run(dag: Any, params: dict[str, Any]) -> int:
     for task in dag.tasks:
         # A task that fails is to be looked at, not to be waited for.
         task.retries = 0
+    _store(dag)
     try:
         run = dag.test(run_conf=params or None)
     except Exception:  # whatever it was, it is the user's to see
