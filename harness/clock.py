@@ -159,8 +159,10 @@ class Clock:
             raise ClockError(f"not running any more: {', '.join(gone)}")
 
     def jump_to(self, due: Due) -> None:
-        """Move to the moment of `due`, and journal why."""
-        self._move(self._offset_for(due.moment), due.what)
+        """Move to the moment of `due`, and journal why. Nothing to do when it has come by itself meanwhile."""
+        wanted, (now, _) = self._offset_for(due.moment), self._read()
+        if wanted > now:
+            self._move(wanted, due.what)
 
     def jumps(self) -> list[dict[str, object]]:
         """Every move that this handle made: `offset_ns`, `now` (ISO 8601) and `why`."""

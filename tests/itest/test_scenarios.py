@@ -203,8 +203,9 @@ def test_a_second_rollout_begins_when_the_first_is_over(
     first = env.airflow.trigger(DAG, conf(monday, "Monday:\n  9:00: [io67a]\n", sensor_interval=HOUR // 2))
     first.wait_for_task("plan", "success")
     second = env.airflow.trigger(DAG, conf(monday, "Monday:\n  9:00: [xok3w]\n", sensor_interval=HOUR // 2))
-    simulation = env.airflow.trigger(DAG, conf(monday, "Monday:\n  8:00: [xok3w]\n", simulate=True))
     second.wait_for_task("plan", "deferred")
+    # Not before: until its plan is read, nobody knows that it is a simulation.
+    simulation = env.airflow.trigger(DAG, conf(monday, "Monday:\n  8:00: [xok3w]\n", simulate=True))
     env.clock.skip_until_ended(first, second, simulation)
     assert [run.wait() for run in (first, second, simulation)] == ["success"] * 3
 
