@@ -15,6 +15,9 @@ from . import syntax
 FOLDERS = ("plugins", "shared")
 """Content's folders whose inside is on the pods' ``sys.path``; in pods, `shared` is published into `plugins`."""
 
+REFUSING = ("BaseOperator",)
+"""Classes of Airflow whose constructors take any keyword and then refuse those that they don't know."""
+
 
 def collect(root: Path) -> dict[str, Any]:
     """All about the content below `root`; see `facts.ContentFacts`."""
@@ -129,7 +132,8 @@ def _describe(cls: type) -> dict[str, Any]:
         for parameter in signature:
             if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                 parameters.setdefault(parameter.name, _default(parameter))
-        if not any(p.kind is p.VAR_KEYWORD for p in signature):
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in signature)
+        if not takes_any or owner.__name__ in REFUSING:
             break
     else:
         is_open = bool(parameters)
