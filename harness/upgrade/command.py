@@ -68,7 +68,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="what shall run (default: %(default)s)",
     )
     parser.add_argument(
-        "--static", action="store_true", help="run no DAG, compare only (minutes are not needed)"
+        "--static",
+        action="store_true",
+        help="run no DAG, compare only; takes seconds once the images are there",
     )
     parser.add_argument("--content", metavar="REV", help="content of this revision, not the working tree's")
     parser.add_argument(

@@ -22,46 +22,39 @@ REFUSING = ("BaseOperator",)
 def collect(root: Path) -> dict[str, Any]:
     """All about the content below `root`; see `facts.ContentFacts`."""
     sys.path += [str(root / folder) for folder in ("dags", *FOLDERS)]
-    trees = {p: tree for p in sorted(root.rglob("*.py")) if (tree := syntax.parse(p))}
+    paths = sorted(root.rglob("*.py"))
+    trees = {path: tree for path in paths if (tree := syntax.parse(path))}
     uses = [use for path, tree in trees.items() for use in syntax.uses(tree, str(path.relative_to(root)))]
     own = {p.name.removesuffix(".py") for f in ("dags", *FOLDERS) for p in (root / f).glob("*")}
     foreign = [
         u for u in uses if u["what"].split(":")[0].split(".")[0] not in {*own, *sys.stdlib_module_names}
     ]
     imports = {what: _resolve(what, root) for what in dict.fromkeys(use["what"] for use in foreign)}
-    modules, triggers = _modules(root, trees)
+    modules = {name: str(p.relative_to(root)) for p in paths if (name := _module(root, p, FOLDERS))}
     warned: list[dict[str, str]] = []
     with _warnings(warned, root):
         errors = {name: _import_error(name) for name in modules}
         dags, dag_errors = _dags(root)
-    syntax_errors = {
-        str(path.relative_to(root)): "SyntaxError: no Python for this version"
-        for path in root.rglob("*.py")
-        if path not in trees and path.relative_to(root).parts[0] in FOLDERS
-    }
     return {
         "uses": foreign,
         "imports": imports,
-        "modules": {modules[name]: error for name, error in errors.items()} | syntax_errors,
+        "modules": {modules[name]: error for name, error in errors.items()},
         "warnings": [dict(pair) for pair in dict.fromkeys(tuple(w.items()) for w in warned)],
         "dags": dags,
         "dag_errors": dag_errors,
-        "triggers": triggers,
+        "triggers": {
+            path: cls
+            for file, tree in trees.items()
+            if (name := _module(root, file, ("dags", *FOLDERS)))
+            for path, cls in syntax.trigger_classes(tree, name).items()
+        },
     }
 
 
-def _modules(root: Path, trees: dict[Path, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """(content's own modules by name with their files, content's trigger classes by class path)."""
-    modules, triggers = {}, {}
-    for path, tree in trees.items():
-        relative = path.relative_to(root)
-        if relative.parts[0] in (*FOLDERS, "dags"):
-            inside = relative.with_suffix("").parts[1:]
-            name = ".".join(part for part in inside if part != "__init__")
-            triggers.update(syntax.trigger_classes(tree, name))
-            if relative.parts[0] in FOLDERS and name:
-                modules[name] = str(relative)
-    return modules, triggers
+def _module(root: Path, file: Path, folders: tuple[str, ...]) -> str:
+    """The name by which `file` is imported; empty where it lies outside of these `folders` of content."""
+    top, *inside = file.relative_to(root).with_suffix("").parts
+    return ".".join(part for part in inside if part != "__init__") if top in folders else ""
 
 
 @contextmanager
