@@ -19,6 +19,9 @@ REFUSING = ("BaseOperator",)
 """Classes of Airflow whose constructors take any keyword and then refuse those that they don't know."""
 
 
+ABSENT = object()
+
+
 def collect(root: Path) -> dict[str, Any]:
     """All about the content below `root`; see `facts.ContentFacts`."""
     sys.path += [str(root / folder) for folder in ("dags", *FOLDERS)]
@@ -100,8 +103,9 @@ def _resolve(what: str, root: Path) -> dict[str, Any]:
 
 
 def _member(module: Any, name: str) -> Any:
-    if hasattr(module, name):
-        return getattr(module, name)
+    found = getattr(module, name, ABSENT)  # asked once: a deprecated name warns each time
+    if found is not ABSENT:
+        return found
     try:
         return importlib.import_module(f"{module.__name__}.{name}")
     except ModuleNotFoundError as error:

@@ -222,6 +222,15 @@ def test_an_import_through_a_shim_is_told_with_its_places() -> None:
     assert (found.subject, found.where) == ("m.X", ("dags/a.py:1", "dags/b.py:2"))
 
 
+def test_a_deprecation_of_an_import_that_may_not_be_done_is_a_note() -> None:
+    told = {"category": "DeprecationWarning", "message": "m.X moved", "where": ""}
+    imports = {"m:X": imported(warnings=[told])}
+    new = facts({"uses": [use("m:X", guarded=True)], "imports": imports})
+    assert one(deprecations.compare(facts(), new), Severity.NOTE)
+    taken = facts({"uses": [use("m:X", guarded=True)], "imports": imports, "warnings": [told]})
+    assert one(deprecations.compare(facts(), taken), Severity.DEGRADES)
+
+
 OWN = "sensors.wait.WaitTrigger"
 
 
