@@ -39,7 +39,7 @@ SETTINGS: dict[str, str] = {
 
 UNPACK = (
     "import os,runpy,sys,tarfile;"
-    "tarfile.open(fileobj=sys.stdin.buffer,mode='r|').extractall('/',filter='data');"
+    "tarfile.open(fileobj=sys.stdin.buffer,mode='r|').extractall('/');"
     "sys.path.insert(0,sys.argv.pop(1));"
     "runpy.run_module('probe',run_name='__main__',alter_sys=True)"
 )

@@ -50,6 +50,10 @@ examples:
 """
 
 
+LOG_WIDTH = 140
+"""Columns where no terminal says how many it has, such as in a pipeline's log."""
+
+
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser(
@@ -97,7 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
     except (FactsError, ImageError, EngineError, ContentError, OptionError) as error:
         print(f"itest upgrade: {error}", file=sys.stderr)
         return EXIT_CODES[Verdict.UNKNOWN]
-    show(assessment, Console(highlight=False), arguments.verbose)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    show(assessment, console, arguments.verbose)
     for path, render in _reports(arguments):
         path.write_text(render(assessment))
         print(f"wrote {path}")

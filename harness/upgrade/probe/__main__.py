@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +64,18 @@ def answers(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
     """Import each class and read each stored DAG; see `harness.upgrade.facts.Answers`."""
     sys.path += [str(root / folder) for folder in ("dags", *content.FOLDERS)]
     return {
-        "classes": {path: _error(lambda path=path: _load(path)) for path in questions["classes"]},
-        "dags": {
-            dag_id: _error(lambda stored=stored: content.serialization().from_dict(stored))
-            for dag_id, stored in questions["dags"].items()
-        },
+        "classes": {path: _error(partial(_load, path)) for path in questions["classes"]},
+        "dags": {dag_id: _error(partial(_read, stored)) for dag_id, stored in questions["dags"].items()},
     }
 
 
 def _load(path: str) -> Any:
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
+
+
+def _read(stored: dict[str, Any]) -> Any:
+    return content.serialization().from_dict(stored)
 
 
 def _error(act: Callable[[], Any]) -> str:

@@ -19,17 +19,21 @@ DETAIL_LINES = 12
 """So many lines of a full error's end are shown; all of them with `verbose`."""
 
 
+PLACES = 5
+"""So many places are shown; the reports have all."""
+
+
 def show(assessment: Assessment, console: Console, verbose: bool = False) -> None:
     """Print findings, check by check, then counts and the verdict. Details of notes only with `verbose`."""
-    table = Table("check", "", "what", "why, and what to do", title_justify="left", show_lines=True)
+    table = Table(title_justify="left", show_lines=True)
+    table.add_column("check", max_width=20)
+    table.add_column("")
+    table.add_column("what it is, and what to do about it", overflow="fold", ratio=1)
     for check in assessment.checks:
-        found = assessment.of(check)
-        if not found:
-            table.add_row(assessment.titles[check], "[green]nothing[/]", "", "")
-        for place, finding in enumerate(found):
-            title = assessment.titles[check] if place == 0 else ""
-            colour = COLOURS[finding.severity]
-            table.add_row(title, f"[{colour}]{finding.severity}[/]", escape(finding.subject), _text(finding))
+        title = assessment.titles[check]
+        for severity, text in _rows(assessment.of(check), verbose) or [("[green]nothing[/]", "")]:
+            table.add_row(title, severity, text)
+            title = ""
     console.print(table)
     for finding in assessment.findings:
         if finding.detail and (verbose or finding.severity is not Severity.NOTE):
@@ -37,10 +41,29 @@ def show(assessment: Assessment, console: Console, verbose: bool = False) -> Non
     console.print(_summary(assessment))
 
 
+def _rows(found: tuple[Finding, ...], verbose: bool) -> list[tuple[str, str]]:
+    """(severity, text): a row for each finding that matters, and one for all notes of a check."""
+    matter = [f for f in found if f.severity is not Severity.NOTE]
+    notes = [f for f in found if f.severity is Severity.NOTE]
+    rows = [(_marked(f.severity), _text(f)) for f in matter]
+    if notes and verbose:
+        rows += [(_marked(Severity.NOTE), _text(f)) for f in notes]
+    elif notes:
+        rows.append(
+            (_marked(Severity.NOTE), "\n".join(f"{escape(f.subject)}: {escape(f.reason)}" for f in notes))
+        )
+    return rows
+
+
+def _marked(severity: Severity) -> str:
+    return f"[{COLOURS[severity]}]{severity}[/]"
+
+
 def _text(finding: Finding) -> str:
-    parts = [escape(finding.reason)]
+    parts = [f"[bold]{escape(finding.subject)}[/]: {escape(finding.reason)}"]
     if finding.where:
-        parts.append(f"[dim]{escape(', '.join(finding.where))}[/]")
+        more = f" and {len(finding.where) - PLACES} more" if len(finding.where) > PLACES else ""
+        parts.append(f"[dim]{escape(', '.join(finding.where[:PLACES]))}{more}[/]")
     if finding.advice:
         parts.append(f"[bold]→[/] {escape(finding.advice)}")
     return "\n".join(parts)
