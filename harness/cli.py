@@ -45,6 +45,7 @@ from harness.runtime.base import StartError
 from harness.runtime.sweep import stacks, sweep_stale
 from harness.services.airflow3 import API_PORT
 from harness.topology import TopologyError
+from harness.upgrade import command as upgrade
 from harness.waits import WaitTimeout
 from harness.warm import WarmError
 
@@ -78,6 +79,8 @@ examples:
   itest up --compose              the same mirror from its compose file
   itest status                    the mirrors that are kept;   itest reset: back to pristine
   itest down                      remove them;   itest down --stale: what dead test runs left behind
+  itest upgrade --static --from 3.2.2
+                                  would content survive the upgrade from that image?
   itest doctor --json             engine, images, database kind, registry reachability
 """
 
@@ -191,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     sql_audit.add_argument("-n", dest="workers", type=int, default=DEFAULT_WORKERS, help="tests at a time")
     sql_audit.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     sql_audit.set_defaults(run=_sql_audit, fresh=True, slow=False)
+
+    upgrade.add(commands)
 
     recorder = commands.add_parser(
         "record",

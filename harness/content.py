@@ -120,7 +120,7 @@ class Content:
         with tempfile.NamedTemporaryFile(dir=self._folder.name) as index:
             Path(index.name).unlink()
             env = {"GIT_INDEX_FILE": index.name}
-            files = _listed_files(folder)
+            files = listed_files(folder)
             for start in range(0, len(files), 500):
                 names = [str(f) for f in files[start : start + 500]]
                 self._git("--work-tree", str(folder), "add", "--force", "--", *names, env=env, cwd=folder)
@@ -350,7 +350,7 @@ def resolve(repository: Path, revision: str) -> str:
     return asked.stdout.strip()
 
 
-def _listed_files(folder: Path) -> list[Path]:
+def listed_files(folder: Path) -> list[Path]:
     """Files below `folder`, relative to it: those git knows or would add; in no repository, all of them."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

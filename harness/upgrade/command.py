@@ -1,0 +1,169 @@
+"""`itest upgrade`: options, and what becomes of the verdict."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from harness import images, prepare, registry
+from harness.content import ContentError
+from harness.engine import EngineError
+from harness.images import ImageError
+from harness.paths import ROOT
+from harness.prepare import OptionError, Options
+from harness.upgrade import sides, snapshot, static
+from harness.upgrade.facts import FactsError
+from harness.upgrade.findings import EXIT_CODES, Assessment, Verdict, exit_code
+from harness.upgrade.report.machine import to_json, to_junit
+from harness.upgrade.report.page import to_html
+from harness.upgrade.report.terminal import show
+
+HELP = "would content survive another Airflow image?"
+
+DESCRIPTION = """\
+Compare two Airflow images from the side of content, before anything is upgraded: dependencies, providers, imports,
+DAGs, configuration keys, deprecations, stored triggers, the metadata schema. Nothing is run but imports; there is no
+database and no network. What was so on the old image already does not count. docs/upgrades.md tells what each finding
+means.
+
+An image is named by its version, where this project has a lock for it (airflow-image/locks), or by its reference.
+"""
+
+EPILOG = """\
+exit codes:
+  0   survives: nothing that content or settings depend on changes; also degraded, without --strict
+  1   degraded, with --strict: it works, but otherwise than before, or by a way that is going to be closed
+  2   breaks: something that works on the old image does not on the new one; also wrong usage
+  3   could not be determined: an image, or a part of it, could not be looked at
+
+examples:
+  itest upgrade --static --from 3.2.2
+                                  to the version that the mirror runs, with content of the working tree
+  itest upgrade --static --from 3.2.2 --to 3.3.2 --content main --strict --junit upgrade.xml --html upgrade.html
+                                  for a pipeline: any deprecation fails it, too
+  itest upgrade --static --from 3.3.2 --to registry.example/airflow:next --settings production.env
+                                  an image of one's own, and production's settings (NAME=value a line)
+"""
+
+
+LOG_WIDTH = 140
+"""Columns where no terminal says how many it has, such as in a pipeline's log."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "upgrade",
+        help=HELP,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--from", dest="old", required=True, metavar="IMAGE", help="what runs now")
+    parser.add_argument(
+        "--to",
+        dest="new",
+        metavar="IMAGE",
+        default=images.AIRFLOW_VERSION,
+        help="what shall run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--static",
+        action="store_true",
+        help="run no DAG, compare only; takes seconds once the images are there",
+    )
+    parser.add_argument("--content", metavar="REV", help="content of this revision, not the working tree's")
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="more AIRFLOW__ settings, NAME=value a line"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when it is degraded")
+    parser.add_argument("--verbose", action="store_true", help="details of notes, and full errors")
+    parser.add_argument("--fresh", action="store_true", help="collect facts anew, even if they are kept")
+    parser.add_argument("--registry", choices=registry.MODES, help="pull images? (default: auto)")
+    for name, what in (
+        ("json", "all findings"),
+        ("junit", "a JUnit report"),
+        ("html", "one page to look at"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look at the upgrade and report; returns the exit code that `EPILOG` tells."""
+    try:
+        check(arguments)
+        assessment = _assess(arguments)
+    except (FactsError, ImageError, EngineError, ContentError, OptionError) as error:
+        print(f"itest upgrade: {error}", file=sys.stderr)
+        return EXIT_CODES[Verdict.UNKNOWN]
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    show(assessment, console, arguments.verbose)
+    for path, render in _reports(arguments):
+        path.write_text(render(assessment))
+        print(f"wrote {path}")
+    return exit_code(assessment.verdict, arguments.strict)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise `OptionError` for what cannot be done, before anything is."""
+    if not arguments.static:
+        raise OptionError("only the static half is there so far, which runs no DAGs: add --static")
+    for path, _ in _reports(arguments):
+        if not path.parent.is_dir() or path.is_dir():
+            raise OptionError(f"{path} cannot be written: {path.parent} is no folder, or {path.name} is one")
+
+
+def _reports(arguments: argparse.Namespace) -> list[tuple[Path, Callable[[Assessment], str]]]:
+    wanted: list[tuple[Path | None, Callable[[Assessment], str]]] = [
+        (arguments.json, to_json),
+        (arguments.junit, lambda assessment: to_junit(assessment, arguments.strict)),
+        (arguments.html, to_html),
+    ]
+    return [(path, render) for path, render in wanted if path is not None]
+
+
+def _assess(arguments: argparse.Namespace) -> Assessment:
+    content = snapshot.take(ROOT, arguments.content)
+    settings = read_settings(arguments.settings) if arguments.settings else {}
+    options = Options.from_environment(registry=arguments.registry)
+    old, new = (_image(asked, options) for asked in (arguments.old, arguments.new))
+    return static.assess(old, new, content, mirror_settings(options) | settings, arguments.fresh)
+
+
+def _image(asked: str, options: Options) -> static.Image:
+    reference = sides.image(asked, options)
+    return static.Image(asked, reference, sides.image_id(reference))
+
+
+def mirror_settings(options: Options) -> dict[str, str]:
+    """What the mirror's Airflow containers have in their environment."""
+    found: dict[str, str] = {}
+    for service in prepare.decide(options).topology.services():
+        if service.image == "airflow":
+            found |= service.environment
+    return found
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """Settings in a file: ``NAME=value`` a line; empty ones and ``#`` ones do not count. Raises `OptionError`."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"settings cannot be read: {error}") from error
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip().removeprefix("export ")
+        if not stripped or stripped.startswith("#"):
+            continue
+        name, equals, value = stripped.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise OptionError(f"{path}:{number} is no NAME=value: {line.strip()[:60]!r}")
+        found[name.strip()] = value.strip().strip("'\"")
+    return found
