@@ -166,6 +166,18 @@ class Content:
         listed = self._git("diff", "--name-only", "--diff-filter=d", former, revision, "--", folder)
         return [name.removeprefix(folder) for name in listed.splitlines() if name.endswith(".py")]
 
+    def dag_files(self) -> list[str]:
+        """Paths below ``dags``, in the revision that was pushed last, of the files in which Airflow looks for DAGs: its
+        safe mode takes those that mention both "dag" and "airflow". Raises `ContentError` where others pushed it."""
+        folder, revision = f"{SUBPATH}/dags/", self.revision
+        self._git("cat-file", "-e", revision)
+        words = ("-e", "dag", "-e", "airflow")
+        # It fails, too, where no file has both.
+        found = self._git(
+            "grep", "-l", "-i", "--all-match", *words, revision, "--", f"{folder}*.py", check=False
+        )
+        return [line.partition(":")[2].removeprefix(folder) for line in found.splitlines()]
+
     def restore(self, revision: str) -> None:
         """Make the origin offer a revision that it has offered before, and wait until every pod serves it."""
         self._git("fetch", "--quiet", self._url, revision)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import attribution, engine, records, reset, seeding
+from harness import attribution, engine, parsing, records, reset, seeding
 from harness.airflow import Airflow
 from harness.attribution import Try
 from harness.boot import BootReport
@@ -36,7 +36,8 @@ from harness.watcher import Events, Watcher
 
 ADMIN = "admin"
 READY_WITHIN = 120
-"""Seconds from the last component's announcement to its heartbeat and the first parsed DAG, on a busy machine."""
+"""Seconds from the last component's announcement to its heartbeat, and from there to the last DAG file's parse, on a
+busy machine."""
 RESET_WITHIN = 15
 """Seconds after which a reset is given up and the stack counts as lost; it takes one or two."""
 
@@ -218,11 +219,20 @@ class Environment:
         return made[0]
 
     def await_ready(self, since: datetime) -> None:
-        """Wait until each component has beaten after `since`, and a DAG file was parsed; raises `StartError`."""
+        """Wait until each component has beaten after `since`, and every DAG file was parsed; raises `StartError`."""
         if not self.watcher.ready(since, READY_WITHIN):
             raise StartError(
                 f"not every component's heartbeat came within {READY_WITHIN} s: {json.dumps(self.airflow.health())}"
             )
+        files = self.content.dag_files()
+        try:
+            parsing.await_parsed(
+                lambda: parsing.unparsed(self.database, files),
+                lambda: parsing.is_parsing(self.runtime),
+                READY_WITHIN,
+            )
+        except WaitTimeout as error:
+            raise StartError(str(error)) from error
 
     @classmethod
     def attach(
@@ -266,6 +276,7 @@ class Environment:
 
     def pause(self) -> bool:
         """Freeze every container; they keep their memory and use no CPU. False where the engine cannot do it now."""
+        parsing.freeze_between_parses(self.runtime)
         return self.runtime.pause_all()
 
     def wake(self) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import engine, records, reset
+from harness import engine, parsing, records, reset
 from harness.content import SUBPATH, ContentError
 from harness.environment import ContentSource, Environment, working_tree
 from harness.labels import Owner
@@ -171,13 +171,12 @@ def _bring_content(env: Environment, record: Record) -> None:
 def _await_parsed(env: Environment, files: list[str], since: datetime) -> None:
     """Wait until each of the DAG files was parsed after `since`, or fails to; one that defines no DAG tells neither."""
 
-    def missing() -> set[str]:
-        parsed = env.database.rows("SELECT relative_fileloc FROM dag WHERE last_parsed_time > %s", [since])
-        failed = env.database.rows("SELECT filename FROM import_error")
-        return set(files) - {name for (name,) in (*parsed, *failed)}
-
     with contextlib.suppress(WaitTimeout):
-        eventually(lambda: not missing(), "changed DAG files to be parsed", PARSED_WITHIN)
+        eventually(
+            lambda: not parsing.unparsed(env.database, files, since),
+            "changed DAG files to be parsed",
+            PARSED_WITHIN,
+        )
 
 
 def _give_back(env: Environment) -> None:

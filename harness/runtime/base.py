@@ -91,6 +91,10 @@ class Runtime(Protocol):
         Raises `StartError`.
         """
 
+    def forks(self, service: str) -> int:
+        """How many processes of `service` are copies of the one that started them, as a fork is until it runs another
+        program. Works on a paused one, too; 0 where it is not there."""
+
     def pause(self, service: str) -> None: ...
 
     def unpause(self, service: str) -> None: ...

@@ -289,8 +289,16 @@ class DockerRuntime:
         changes = [f'LABEL "{key}"="{value}"' for key, value in (dict.fromkeys(own, "") | labels).items()]
         self._container(service).commit(repository=name, tag=tag, changes=changes)
 
+    def forks(self, service: str) -> int:
+        try:
+            listed = self._container(service).top(ps_args="-eo pid,ppid,args")["Processes"]
+        except APIError:
+            return 0
+        programs = {pid: program for pid, _, program in listed}
+        return sum(1 for _, parent, program in listed if programs.get(parent) == program)
+
     def pause(self, service: str) -> None:
-        self._container(service).pause()
+        _freeze(self._container(service))
 
     def unpause(self, service: str) -> None:
         self._container(service).unpause()

@@ -21,6 +21,10 @@ class FakeRuntime:
         self._states: dict[str, State] = {}
         self.signals: list[tuple[str, str]] = []
         self.favoured = False
+        self.forked: list[int] = []
+        """What `forks` answers, call by call; 0 after that."""
+        self.frozen: list[str] = []
+        """The calls of `pause` and `unpause`, whatever the service."""
 
     @property
     def stack(self) -> str:
@@ -63,10 +67,15 @@ class FakeRuntime:
     def restart(self, service: str) -> None:
         self._states[service] = State("running")
 
+    def forks(self, service: str) -> int:
+        return self.forked.pop(0) if self.forked else 0
+
     def pause(self, service: str) -> None:
+        self.frozen.append("pause")
         self._states[service] = State("paused")
 
     def unpause(self, service: str) -> None:
+        self.frozen.append("unpause")
         self._states[service] = State("running")
 
     def pause_all(self) -> bool:

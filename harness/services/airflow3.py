@@ -24,6 +24,7 @@ from harness.topology import (
 )
 
 API_PORT = 8080
+DAG_PROCESSOR = "dag-processor"
 HEALTH_URL = f"http://api-server:{API_PORT}/api/v2/monitor/health"
 CA_FILE = f"{SHARED_DIR}/ca-bundle.pem"
 
@@ -142,7 +143,7 @@ class Components:
     def dag_processor(self) -> Pod:
         started = "Starting the Dag Processor Job"
         return self._component(
-            "dag-processor", 1024, ("airflow", "dag-processor"), _beats("dag_processor", started)
+            DAG_PROCESSOR, 1024, ("airflow", "dag-processor"), _beats("dag_processor", started)
         )
 
     def triggerer(self) -> Pod:

@@ -140,6 +140,24 @@ def test_a_later_revision_contains_what_it_was_pushed_on(
     old.close()
 
 
+def test_the_files_in_which_airflow_looks_for_dags_mention_both_words(
+    content: Content, checkout: Path
+) -> None:
+    dags = checkout / "content/dags"
+    (dags / "below").mkdir()
+    (dags / "below/two.py").write_text("from airflow.sdk import DAG\n")
+    (dags / "apart.py").write_text("import AIRFLOW\n\n# a Dag\n")
+    (dags / "words.py").write_text("import airflow\n")
+    (dags / "notes.md").write_text("An airflow DAG\n")
+    content.push_directory(checkout / "content")
+    assert sorted(content.dag_files()) == ["apart.py", "below/two.py"]
+
+
+def test_where_airflow_finds_no_dags_there_are_no_files_to_look_in(content: Content, checkout: Path) -> None:
+    content.push_directory(checkout / "content")
+    assert content.dag_files() == []
+
+
 def test_a_folder_without_dags_is_refused(content: Content, tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="holds no dags folder"):
         content.push_directory(tmp_path)

@@ -1,0 +1,49 @@
+"""Waiting for DAG files, and freezing the DAG processor between two of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import parsing
+from harness.runtime.fake import FakeRuntime
+from harness.waits import WaitTimeout
+
+
+@pytest.fixture
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "LOOKS", 2)
+
+
+@pytest.mark.usefixtures("_quick_looks")
+def test_it_waits_until_nothing_is_missing() -> None:
+    answers = [{"a.py", "b.py"}, {"b.py"}, set[str]()]
+    assert parsing.await_parsed(lambda: answers.pop(0), lambda: True, timeout=5) == set()
+    assert answers == []
+
+
+@pytest.mark.usefixtures("_quick_looks")
+def test_a_file_without_a_dag_is_waited_for_only_while_something_is_parsed() -> None:
+    forks = [True, False, True, False, False]
+    assert parsing.await_parsed(lambda: {"none.py"}, lambda: forks.pop(0), timeout=5) == {"none.py"}
+    assert forks == []
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(WaitTimeout, match=r"missing: a\.py, b\.py"):
+        parsing.await_parsed(lambda: {"b.py", "a.py"}, lambda: True, timeout=0)
+
+
+def test_the_dag_processor_is_frozen_between_two_parses() -> None:
+    runtime = FakeRuntime()
+    runtime.forked = [1, 1, 0]
+    parsing.freeze_between_parses(runtime)
+    assert runtime.forked == []
+    assert runtime.frozen == ["pause", "unpause", "pause", "unpause", "pause"]
+
+
+def test_a_file_that_hangs_is_frozen_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "FREEZE_WITHIN", 0)
+    runtime = FakeRuntime()
+    runtime.forked = [1] * 100
+    parsing.freeze_between_parses(runtime)
+    assert runtime.frozen[-1] == "pause"
