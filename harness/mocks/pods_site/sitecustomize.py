@@ -6,6 +6,7 @@ followed by `/PORT,...`, the TCP ports that count, else 80 and 443. Without it n
 ITEST_GC_THRESHOLD: arguments of `gc.set_threshold`, separated by commas.
 ITEST_TRIGGERER_PAUSE: seconds between two rounds of Airflow's triggerer (`itest_pace`).
 ITEST_SCHEDULER_REST: seconds between two rounds of a scheduler that has long been idle (`itest_pace`).
+ITEST_EXECUTION_API: `newest` for an execution API of its newest version only (`itest_versions`).
 VIRTUAL_CLOCK: folder of the stack's virtual clock (`itest_clock`).
 
 Standard library only, Python 3.9 and newer, and nothing in here raises into its host. What costs time to import is
@@ -58,6 +59,15 @@ def set_pace(change: str, text: str) -> None:
         return
     if seconds > 0:
         getattr(itest_pace, change)(seconds)
+
+
+def serve_newest_only() -> None:
+    """Let the execution API be built for its newest version only."""
+    try:
+        import itest_versions  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
+    except ImportError:
+        return
+    itest_versions.serve_newest_only()
 
 
 def follow_clock() -> None:
@@ -371,6 +381,8 @@ def start() -> None:
         tune_collector(thresholds)
     if os.environ.get("VIRTUAL_CLOCK"):
         follow_clock()
+    if os.environ.get("ITEST_EXECUTION_API") == "newest":
+        serve_newest_only()
     for variable, change in PACES.items():
         if variable in os.environ:
             set_pace(change, os.environ[variable])

@@ -143,7 +143,14 @@ def test_two_stacks_do_not_trust_each_other() -> None:
     assert Authority().certificate() != Authority().certificate()
 
 
-SITE_MODULES = ("itest_clock.py", "itest_imports.py", "itest_logging.py", "itest_pace.py", "sitecustomize.py")
+SITE_MODULES = (
+    "itest_clock.py",
+    "itest_imports.py",
+    "itest_logging.py",
+    "itest_pace.py",
+    "itest_versions.py",
+    "sitecustomize.py",
+)
 
 
 def test_the_shared_volume_gets_the_authority_ic_admin_and_modules_and_no_private_key(

@@ -1,0 +1,60 @@
+"""What the mirror's modules for pods change in the image's own Airflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from docker_cli import Docker
+
+from harness.mocks import pods_site
+
+pytestmark = pytest.mark.itest
+SITE = Path(pods_site.__file__).parent
+EXECUTION_API = """
+import json
+from airflow.api_fastapi.execution_api.app import create_task_execution_api_app
+from airflow.sdk.api.datamodels._generated import API_VERSION
+from starlette.testclient import TestClient
+
+app = create_task_execution_api_app()
+with TestClient(app) as client:
+    newest = client.get("/health", headers={"Airflow-API-Version": API_VERSION})
+    paths = sorted(
+        f"{method} {route.path}"
+        for route in app.router.versioned_routers[API_VERSION].routes
+        for method in getattr(route, "methods", None) or ()
+    )
+    print("SAID " + json.dumps([newest.json(), API_VERSION, list(app.router.versioned_routers), paths]))
+"""
+
+
+def execution_api(docker: Docker, image: str, setting: str) -> list[object]:
+    """What its health check says, the task SDK's version, the API's versions, and what the SDK's version has."""
+    said = docker.run(
+        image,
+        "-c",
+        EXECUTION_API,
+        options=(
+            "--entrypoint=python",
+            f"--volume={SITE}:/opt/site:ro",
+            "--env=PYTHONPATH=/opt/site",
+            "--env=AIRFLOW__API_AUTH__JWT_SECRET=of-this-test",
+            f"--env=ITEST_EXECUTION_API={setting}",
+        ),
+    )
+    answer = next(line for line in said.splitlines() if line.startswith("SAID "))
+    found: list[object] = json.loads(answer.removeprefix("SAID "))
+    return found
+
+
+def test_the_newest_execution_api_is_the_one_that_tasks_speak_and_has_all_of_it(
+    docker: Docker, airflow_image: str
+) -> None:
+    health, spoken, versions, paths = execution_api(docker, airflow_image, "newest")
+    assert (health, versions) == ({"status": "healthy"}, [spoken])
+    _, _, all_versions, all_paths = execution_api(docker, airflow_image, "")
+    assert isinstance(all_versions, list)
+    assert len(all_versions) > 1
+    assert paths == all_paths
