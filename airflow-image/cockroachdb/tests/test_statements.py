@@ -250,3 +250,18 @@ def test_the_id_of_a_row_is_asked_for_before_it_is_inserted() -> None:
     inserted = sql(sa.insert(Log).values(event="x"))
     assert "RETURNING" not in inserted
     assert "id" in inserted.partition("VALUES")[0]
+
+
+@only_airflow_3
+@pytest.mark.proves("ids")
+def test_no_table_of_airflow_makes_an_id_while_it_inserts() -> None:
+    """Those that Airflow has imported before the fixes, too: its configuration imports that of connections."""
+    from airflow.models import import_all_models
+    from airflow.models.base import Base
+
+    import_all_models()
+    makes_ids = [t for t in Base.metadata.tables.values() if t._autoincrement_column is not None]
+    first = {t.name: next(c.name for c in t.columns if not c.primary_key) for t in makes_ids}
+    assert {"connection", "dag_run", "log"} <= first.keys()
+    returning = {t.name for t in makes_ids if "RETURNING" in sql(sa.insert(t).values({first[t.name]: None}))}
+    assert returning == set()

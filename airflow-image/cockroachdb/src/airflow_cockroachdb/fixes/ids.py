@@ -7,6 +7,7 @@ ids it was told. An id that the INSERT itself makes would be another one the sec
 from __future__ import annotations
 
 import functools
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +39,10 @@ def _before_inserts(module: ModuleType) -> None:
         return self._execute_scalar(f"SELECT {known[column]}", column.type)
 
     context.get_insert_default = get_insert_default
+    # Airflow's configuration imports the table of connections before anything of ours is loaded.
+    base = sys.modules.get("airflow.models.base")
+    for table in base.Base.metadata.tables.values() if base is not None else ():
+        _without_returning(table, None)
     event.listen(Table, "after_parent_attach", _without_returning)
 
 
