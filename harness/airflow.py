@@ -36,6 +36,11 @@ NOT_REPEATED = frozenset(
 
 TAIL = 20
 
+ATTEMPTS = 4
+"""How often a request is made whose transaction the database has ended."""
+CONFLICT = "Database error"
+"""What the API gives as the reason of a 500 when a transaction failed; nothing of the request has happened then."""
+
 
 class AirflowError(RuntimeError):
     """The API refused a request; the message has the request, the status and Airflow's reason."""
@@ -84,19 +89,30 @@ class Airflow:
     def call(self, method: str, path: str, *, missing_ok: bool = False, **options: Any) -> Any:
         """Call ``/api/v2`` + `path` and return the decoded JSON, None for an empty answer.
 
-        With `missing_ok` a 404 also returns None. Logs in when needed. Raises `AirflowError` otherwise.
+        With `missing_ok` a 404 also returns None. Logs in when needed. A request that fails since the database has
+        ended its transaction is made again, as any client of a server on CockroachDB has to, and the history says so.
+        Raises `AirflowError` otherwise.
         """
+        for attempt in range(1, ATTEMPTS + 1):
+            answer = self._answer(method, path, options)
+            ended = answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and CONFLICT in answer.text
+            if not ended or attempt == ATTEMPTS:
+                break
+            self._record("request_repeated", method=method, path=path, reason=answer.text[:500])
+        if missing_ok and answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.is_error:
+            raise AirflowError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
+        return answer.json() if answer.content else None
+
+    def _answer(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
         if "Authorization" not in self._http.headers:
             self._log_in()
         answer = self._http.request(method, f"/api/v2{path}", **options)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             self._log_in()
             answer = self._http.request(method, f"/api/v2{path}", **options)
-        if missing_ok and answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if answer.is_error:
-            raise AirflowError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
-        return answer.json() if answer.content else None
+        return answer
 
     def _log_in(self) -> None:
         answer = self._http.post("/auth/token", json=self._credentials)

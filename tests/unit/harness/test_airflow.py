@@ -69,6 +69,8 @@ def client(events: list[str]) -> Iterator[Callable[[Answers], Airflow]]:
             found = answers.get(request.url.path)
             if callable(found):
                 found = found(request)
+            if isinstance(found, httpx.Response):
+                return found
             return httpx.Response(404, text="gone") if found is None else httpx.Response(200, json=found)
 
         record = lambda kind, **facts: events.append(kind)  # noqa: E731
@@ -106,6 +108,33 @@ def test_all_pages_are_read(client: Callable[[Answers], Airflow]) -> None:
 def test_a_refusal_carries_the_request_and_the_reason(client: Callable[[Answers], Airflow]) -> None:
     with pytest.raises(AirflowError, match=r"GET /dags/d/dagRuns/r: 404 gone"):
         _ = client({}).run("d", "r").state
+
+
+def test_a_request_whose_transaction_the_database_ended_is_made_again(
+    client: Callable[[Answers], Airflow], events: list[str]
+) -> None:
+    ended = httpx.Response(500, json={"detail": {"reason": "Database error", "statement": "hidden"}})
+    answers = [ended, ended, {"state": "queued"}]
+    assert client({RUN: lambda request: answers.pop(0)}).run("d", "r").state == "queued"
+    assert events == ["request_repeated"] * 2
+
+
+def test_a_database_that_is_gone_for_good_is_told(client: Callable[[Answers], Airflow]) -> None:
+    asked: list[httpx.Request] = []
+
+    def ended(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(500, json={"detail": {"reason": "Database error"}})
+
+    with pytest.raises(AirflowError, match=r"500 .*Database error"):
+        _ = client({RUN: ended}).run("d", "r").state
+    assert len(asked) == 4
+
+
+def test_another_fault_of_the_server_is_told_at_once(client: Callable[[Answers], Airflow]) -> None:
+    answers = [httpx.Response(500, text="Internal Server Error")]
+    with pytest.raises(AirflowError, match="500 Internal Server Error"):
+        _ = client({RUN: lambda request: answers.pop(0)}).run("d", "r").state
 
 
 def test_a_failed_run_is_explained_by_the_log_of_its_failed_task(

@@ -34,6 +34,9 @@ FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 1.0
 """Seconds between attempts: doubled each time and then cut to a random share, so that two do not meet again."""
 
+SHOWN = 60
+"""Characters of a statement that a message has; its parameters are apart from it, and in no message."""
+
 MOST_STATEMENTS = 5000
 """A longer transaction is not kept: its error is handed on."""
 
@@ -57,6 +60,10 @@ class Statement:
     reading: bool = False
     """Whether more of its rows can be fetched still."""
 
+    def __str__(self) -> str:
+        text = " ".join(str(self.arguments[0]).split())
+        return f"'{text[:SHOWN]}...'" if len(text) > SHOWN else f"'{text}'"
+
     def repeat(self, cursor: Any) -> None:
         """Run it again on another cursor. Raises :class:`_Differs`, and psycopg2's errors that ask for a retry."""
         if isinstance(self.arguments[0], str) and ID.match(self.arguments[0]):
@@ -68,13 +75,13 @@ class Statement:
                 raise
             return
         if self.error is not None:
-            raise _Differs(f"a statement succeeds that failed with {self.error}")
+            raise _Differs(f"{self} succeeds, which failed with {self.error}")
         if cursor.rowcount != self.count:
-            raise _Differs(f"a statement is about {cursor.rowcount} rows, not {self.count}")
+            raise _Differs(f"{self} is about {cursor.rowcount} rows, not {self.count}")
         if self.fetched and cursor.fetchmany(len(self.fetched)) != self.fetched:
-            raise _Differs("a statement finds other rows")
+            raise _Differs(f"{self} finds other rows")
         if self.reading and len(self.fetched) < self.count:
-            raise _Differs("the rows of a statement were not all fetched")
+            raise _Differs(f"the rows of {self} were not all fetched")
 
 
 class ReplayingCursor(extensions.cursor):
