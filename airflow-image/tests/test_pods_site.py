@@ -30,20 +30,59 @@ with TestClient(app) as client:
 """
 
 
+OPENAPI = """
+import hashlib
+import sys
+from starlette.testclient import TestClient
+from airflow.api_fastapi.main import app
+from fastapi.routing import APIRoute
+
+def examined(routes):
+    return [r for r in routes if isinstance(r, APIRoute) and "dependant" in vars(r)]
+
+early = len(examined(app.routes))
+with TestClient(app) as client:
+    asked = [client.get("/api/v2/version").status_code, client.get("/api/v2/variables").status_code]
+    late = len(examined(app.routes))
+    told = [client.get(path).content for path in ("/openapi.json", "/execution/openapi.json?version=" + sys.argv[1])]
+digests = [hashlib.sha256(text).hexdigest() for text in told]
+print("SAID", early, late, len(app.routes), *asked, *digests)
+"""
+
+
+def application(docker: Docker, image: str, setting: str, version: str) -> list[str]:
+    """How many routes were examined before and after two requests, of how many; the requests' status; what the
+    application's two OpenAPI documents are."""
+    said = docker.run(image, "-c", OPENAPI, version, options=site(f"ITEST_ROUTES={setting}"))
+    return next(line for line in said.splitlines() if line.startswith("SAID ")).split()[1:]
+
+
+def test_routes_that_are_examined_late_are_the_same_routes(docker: Docker, airflow_image: str) -> None:
+    _, version, *_ = execution_api(docker, airflow_image, "newest")
+    early, late, count, *lazily = application(docker, airflow_image, "lazy", str(version))
+    all_early, all_late, all_count, *eagerly = application(docker, airflow_image, "", str(version))
+    assert lazily == eagerly
+    assert eagerly[:2] == ["200", "401"]
+    assert (early, int(late)) == ("0", 2)
+    assert all_early == all_late
+    assert int(all_early) > 100
+    assert count == all_count
+
+
+def site(setting: str) -> tuple[str, ...]:
+    """Options of a container whose Python has the modules, with a setting of theirs."""
+    return (
+        "--entrypoint=python",
+        f"--volume={SITE}:/opt/site:ro",
+        "--env=PYTHONPATH=/opt/site",
+        "--env=AIRFLOW__API_AUTH__JWT_SECRET=of-this-test",
+        f"--env={setting}",
+    )
+
+
 def execution_api(docker: Docker, image: str, setting: str) -> list[object]:
     """What its health check says, the task SDK's version, the API's versions, and what the SDK's version has."""
-    said = docker.run(
-        image,
-        "-c",
-        EXECUTION_API,
-        options=(
-            "--entrypoint=python",
-            f"--volume={SITE}:/opt/site:ro",
-            "--env=PYTHONPATH=/opt/site",
-            "--env=AIRFLOW__API_AUTH__JWT_SECRET=of-this-test",
-            f"--env=ITEST_EXECUTION_API={setting}",
-        ),
-    )
+    said = docker.run(image, "-c", EXECUTION_API, options=site(f"ITEST_EXECUTION_API={setting}"))
     answer = next(line for line in said.splitlines() if line.startswith("SAID "))
     found: list[object] = json.loads(answer.removeprefix("SAID "))
     return found

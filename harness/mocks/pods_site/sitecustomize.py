@@ -6,6 +6,7 @@ followed by `/PORT,...`, the TCP ports that count, else 80 and 443. Without it n
 ITEST_GC_THRESHOLD: arguments of `gc.set_threshold`, separated by commas.
 ITEST_TRIGGERER_PAUSE: seconds between two rounds of Airflow's triggerer (`itest_pace`).
 ITEST_SCHEDULER_REST: seconds between two rounds of a scheduler that has long been idle (`itest_pace`).
+ITEST_ROUTES: `lazy` for routes of an API that are examined when they are first asked for (`itest_routes`).
 ITEST_EXECUTION_API: `newest` for an execution API of its newest version only (`itest_versions`).
 VIRTUAL_CLOCK: folder of the stack's virtual clock (`itest_clock`).
 
@@ -59,6 +60,15 @@ def set_pace(change: str, text: str) -> None:
         return
     if seconds > 0:
         getattr(itest_pace, change)(seconds)
+
+
+def examine_routes_late() -> None:
+    """Let endpoints be examined when they are first asked for."""
+    try:
+        import itest_routes  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
+    except ImportError:
+        return
+    itest_routes.examine_late()
 
 
 def serve_newest_only() -> None:
@@ -381,6 +391,8 @@ def start() -> None:
         tune_collector(thresholds)
     if os.environ.get("VIRTUAL_CLOCK"):
         follow_clock()
+    if os.environ.get("ITEST_ROUTES") == "lazy":
+        examine_routes_late()
     if os.environ.get("ITEST_EXECUTION_API") == "newest":
         serve_newest_only()
     for variable, change in PACES.items():

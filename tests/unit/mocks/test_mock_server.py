@@ -148,6 +148,7 @@ SITE_MODULES = (
     "itest_imports.py",
     "itest_logging.py",
     "itest_pace.py",
+    "itest_routes.py",
     "itest_versions.py",
     "sitecustomize.py",
 )
