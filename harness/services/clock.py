@@ -75,6 +75,13 @@ SETTINGS: tuple[Setting, ...] = (
         "A jump between two looks at a file; seen on 3.3.2, has no test of its own.",
     ),
     Setting(
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL",
+        TEN_YEARS,
+        "A DAG file that has not changed is not parsed again for ten years, instead of 30 s; a changed one at once.",
+        "tests/itest/test_clock.py::test_a_jump_parses_no_file_again_and_what_is_pushed_after_it_is_parsed_at_once. "
+        "Every jump would have all files parsed again: a second of CPU each.",
+    ),
+    Setting(
         "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME",
         TEN_YEARS,
         "A login is valid for ten years instead of a day.",

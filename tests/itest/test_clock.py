@@ -87,6 +87,26 @@ zurich()
 '''
 
 
+SAYS = '''
+"""Says a word."""
+from __future__ import annotations
+
+from airflow.sdk import dag, task
+
+
+@dag(dag_id="clock_says", schedule=None)
+def says():
+    @task
+    def say():
+        return "before"
+
+    say()
+
+
+says()
+'''
+
+
 def moment(value: object) -> datetime:
     """A time that a task returned."""
     return datetime.fromisoformat(str(value))
@@ -156,6 +176,22 @@ def test_components_count_as_healthy_right_after_a_jump(env: Environment) -> Non
     assert {name: facts["status"] for name, facts in health.items()} == dict.fromkeys(health, "healthy")
     served = {pod: state.revision for pod, state in env.content.pods().items()}
     assert set(served.values()) == {env.content.revision}
+
+
+def test_a_jump_parses_no_file_again_and_what_is_pushed_after_it_is_parsed_at_once(env: Environment) -> None:
+    dag_id = env.add_dag("clock_says", SAYS)
+    parsed = "SELECT dag_id, last_parsed_time FROM dag WHERE dag_id <> %s ORDER BY dag_id"
+    before = env.database.rows(parsed, [dag_id])
+    assert before
+    env.clock.advance(timedelta(days=30))
+    pushed = env.clock.now()
+    revision = env.content.push_changes({f"dags/{dag_id}.py": SAYS.replace("before", "after")})
+    env.content.deliver(revision)
+    env.airflow.wait_for_dag(dag_id, parsed_after=pushed.isoformat())
+    run = env.airflow.trigger(dag_id)
+    assert run.wait() == "success"
+    assert run.xcom("say") == "after"
+    assert env.database.rows(parsed, [dag_id]) == before
 
 
 def test_the_clock_is_the_same_in_every_container_and_never_goes_back(env: Environment) -> None:
