@@ -59,7 +59,10 @@ def freeze_between_parses(runtime: Runtime) -> None:
     """
 
     def look() -> bool:
+        if is_parsing(runtime):
+            return False
         runtime.pause(DAG_PROCESSOR)
+        # One may have begun meanwhile.
         if not is_parsing(runtime):
             return True
         runtime.unpause(DAG_PROCESSOR)
