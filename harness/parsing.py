@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from harness.database import Database
-from harness.runtime.base import Runtime
+from harness.runtime.base import Runtime, State
 from harness.services.airflow3 import DAG_PROCESSOR
 from harness.waits import WaitTimeout, eventually
 
@@ -51,12 +52,15 @@ def is_parsing(runtime: Runtime) -> bool:
 
 
 def freeze_between_parses(runtime: Runtime) -> None:
-    """Pause the DAG processor while it parses nothing.
+    """Pause the DAG processor while it parses nothing; one that does not run, since a test ended it, is left alone.
 
     Airflow kills a parse that has taken too long, by a clock that goes on while the processor is frozen, and counts
     the file as broken: its DAGs would be gone until it is parsed again. A file that hangs is that anyway, so none is
     waited for longer than `FREEZE_WITHIN`.
     """
+
+    if runtime.states().get(DAG_PROCESSOR, State("missing")).status != "running":
+        return
 
     def look() -> bool:
         if is_parsing(runtime):
@@ -68,7 +72,6 @@ def freeze_between_parses(runtime: Runtime) -> None:
         runtime.unpause(DAG_PROCESSOR)
         return False
 
-    try:
+    # Where that moment does not come, it is frozen with all the others.
+    with contextlib.suppress(WaitTimeout):
         eventually(look, "a moment between two parses", FREEZE_WITHIN, interval=0.1)
-    except WaitTimeout:
-        runtime.pause(DAG_PROCESSOR)

@@ -6,6 +6,7 @@ import pytest
 
 from harness import parsing
 from harness.runtime.fake import FakeRuntime
+from harness.services.airflow3 import DAG_PROCESSOR
 from harness.waits import WaitTimeout
 
 
@@ -33,17 +34,31 @@ def test_what_is_missing_is_named() -> None:
         parsing.await_parsed(lambda: {"b.py", "a.py"}, lambda: True, timeout=0)
 
 
-def test_the_dag_processor_is_frozen_between_two_parses() -> None:
-    runtime = FakeRuntime()
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    """One whose DAG processor runs."""
+    made = FakeRuntime()
+    made.restart(DAG_PROCESSOR)
+    return made
+
+
+def test_the_dag_processor_is_frozen_between_two_parses(runtime: FakeRuntime) -> None:
     runtime.forked = [1, 1, 0, 1, 0, 0]
     parsing.freeze_between_parses(runtime)
     assert runtime.forked == []
     assert runtime.frozen == ["pause", "unpause", "pause"]
 
 
-def test_a_file_that_hangs_is_frozen_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_hangs_keeps_nobody_from_freezing_all(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parsing, "FREEZE_WITHIN", 0)
-    runtime = FakeRuntime()
     runtime.forked = [1] * 100
     parsing.freeze_between_parses(runtime)
-    assert runtime.frozen[-1] == "pause"
+    assert runtime.states()[DAG_PROCESSOR].status == "running"
+
+
+def test_a_dag_processor_that_was_ended_is_left_alone(runtime: FakeRuntime) -> None:
+    runtime.kill(DAG_PROCESSOR)
+    parsing.freeze_between_parses(runtime)
+    assert runtime.frozen == []
