@@ -28,8 +28,6 @@ with TestClient(app) as client:
     )
     print("SAID " + json.dumps([newest.json(), API_VERSION, list(app.router.versioned_routers), paths]))
 """
-
-
 OPENAPI = """
 import hashlib
 import sys
@@ -50,11 +48,29 @@ print("SAID", early, late, len(app.routes), *asked, *digests)
 """
 
 
+def say(docker: Docker, image: str, setting: str, script: str, *arguments: str) -> str:
+    """What a script says in the image, whose Python has the modules with a setting of theirs."""
+    options = (
+        "--entrypoint=python",
+        f"--volume={SITE}:/opt/site:ro",
+        "--env=PYTHONPATH=/opt/site",
+        "--env=AIRFLOW__API_AUTH__JWT_SECRET=of-this-test",
+        f"--env={setting}",
+    )
+    lines = docker.run(image, "-c", script, *arguments, options=options).splitlines()
+    return next(line.removeprefix("SAID ") for line in lines if line.startswith("SAID "))
+
+
 def application(docker: Docker, image: str, setting: str, version: str) -> list[str]:
     """How many routes were examined before and after two requests, of how many; the requests' status; what the
     application's two OpenAPI documents are."""
-    said = docker.run(image, "-c", OPENAPI, version, options=site(f"ITEST_ROUTES={setting}"))
-    return next(line for line in said.splitlines() if line.startswith("SAID ")).split()[1:]
+    return say(docker, image, f"ITEST_ROUTES={setting}", OPENAPI, version).split()
+
+
+def execution_api(docker: Docker, image: str, setting: str) -> list[object]:
+    """What its health check says, the task SDK's version, the API's versions, and what the SDK's version has."""
+    found: list[object] = json.loads(say(docker, image, f"ITEST_EXECUTION_API={setting}", EXECUTION_API))
+    return found
 
 
 def test_routes_that_are_examined_late_are_the_same_routes(docker: Docker, airflow_image: str) -> None:
@@ -67,25 +83,6 @@ def test_routes_that_are_examined_late_are_the_same_routes(docker: Docker, airfl
     assert all_early == all_late
     assert int(all_early) > 100
     assert count == all_count
-
-
-def site(setting: str) -> tuple[str, ...]:
-    """Options of a container whose Python has the modules, with a setting of theirs."""
-    return (
-        "--entrypoint=python",
-        f"--volume={SITE}:/opt/site:ro",
-        "--env=PYTHONPATH=/opt/site",
-        "--env=AIRFLOW__API_AUTH__JWT_SECRET=of-this-test",
-        f"--env={setting}",
-    )
-
-
-def execution_api(docker: Docker, image: str, setting: str) -> list[object]:
-    """What its health check says, the task SDK's version, the API's versions, and what the SDK's version has."""
-    said = docker.run(image, "-c", EXECUTION_API, options=site(f"ITEST_EXECUTION_API={setting}"))
-    answer = next(line for line in said.splitlines() if line.startswith("SAID "))
-    found: list[object] = json.loads(answer.removeprefix("SAID "))
-    return found
 
 
 def test_the_newest_execution_api_is_the_one_that_tasks_speak_and_has_all_of_it(

@@ -223,21 +223,16 @@ def touch(paths: tuple[Path, ...]) -> None:
     Airflow compares a DAG file's time with the end of its last parse: without this, a parse of the old
     file that ended between writing and publishing the new one would hide the change until a later parse.
     """
-    _set_times(paths)
+    # By this process's clock, which Airflow and `prune` compare with, not the kernel's: tests may skip time.
+    now = time.time_ns()
+    for path in paths:
+        os.utime(path, ns=(now, now))
 
 
 def mark_replaced(checkout: Path) -> None:
     """Note the time at which a checkout is replaced; `prune` counts from it."""
     with contextlib.suppress(FileNotFoundError):
-        _set_times((checkout,))
-
-
-def _set_times(paths: tuple[Path, ...]) -> None:
-    """To now by this process's clock, the one that its readers compare with, rather than by the kernel's: they differ
-    where tests skip time."""
-    now = time.time_ns()
-    for path in paths:
-        os.utime(path, ns=(now, now))
+        touch((checkout,))
 
 
 class _Writer:

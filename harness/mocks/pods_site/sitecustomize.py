@@ -51,42 +51,25 @@ def tune_collector(text: str) -> None:
         return
 
 
+def call(module: str, function: str, *arguments: Any) -> None:
+    """Call a function of a module that lies beside this file; without the module nothing happens."""
+    from importlib import import_module
+
+    try:
+        found = import_module(module)
+    except ImportError:
+        return
+    getattr(found, function)(*arguments)
+
+
 def set_pace(change: str, text: str) -> None:
     """Do the `change` of `itest_pace` with the seconds that `text` has; anything malformed changes nothing."""
     try:
         seconds = float(text)
-        import itest_pace  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
-    except (ImportError, ValueError):
+    except ValueError:
         return
     if seconds > 0:
-        getattr(itest_pace, change)(seconds)
-
-
-def examine_routes_late() -> None:
-    """Let endpoints be examined when they are first asked for."""
-    try:
-        import itest_routes  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
-    except ImportError:
-        return
-    itest_routes.examine_late()
-
-
-def serve_newest_only() -> None:
-    """Let the execution API be built for its newest version only."""
-    try:
-        import itest_versions  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
-    except ImportError:
-        return
-    itest_versions.serve_newest_only()
-
-
-def follow_clock() -> None:
-    """Let long sleeps of asyncio follow the stack's virtual clock."""
-    try:
-        import itest_clock  # type: ignore[import-not-found]  # beside this file, which is no package in the pods
-    except ImportError:
-        return
-    itest_clock.start()
+        call("itest_pace", change, seconds)
 
 
 def of_environment() -> Fields | None:
@@ -390,11 +373,11 @@ def start() -> None:
     if thresholds:
         tune_collector(thresholds)
     if os.environ.get("VIRTUAL_CLOCK"):
-        follow_clock()
+        call("itest_clock", "start")
     if os.environ.get("ITEST_ROUTES") == "lazy":
-        examine_routes_late()
+        call("itest_routes", "examine_late")
     if os.environ.get("ITEST_EXECUTION_API") == "newest":
-        serve_newest_only()
+        call("itest_versions", "serve_newest_only")
     for variable, change in PACES.items():
         if variable in os.environ:
             set_pace(change, os.environ[variable])
