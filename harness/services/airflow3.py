@@ -147,9 +147,8 @@ class Components:
         )
 
     def triggerer(self) -> Pod:
-        return self._component(
-            "triggerer", 768, ("airflow", "triggerer"), _beats("triggerer", "Starting the triggerer")
-        )
+        command = ("airflow", "triggerer", *(() if self.faithful else speed.NO_LOG_SERVER))
+        return self._component("triggerer", 768, command, _beats("triggerer", "Starting the triggerer"))
 
     def worker(self, number: int) -> Pod:
         """A Celery worker. Ready when it answers a Celery ping itself."""
@@ -159,14 +158,14 @@ class Components:
             "me='celery@'+socket.gethostname();"
             "sys.exit(not app.control.ping(destination=[me],timeout=3))"
         )
-        flags = ("--without-gossip", "--without-mingle", "--skip-serve-logs")
+        flags = ("--without-gossip", "--without-mingle", *speed.NO_LOG_SERVER)
         return self._component(
             f"worker-{number}",
             2048,
             ("airflow", "celery", "worker", *(() if self.faithful else flags)),
             Healthcheck(("python", "-c", ping), r"celery@\S+ ready", timeout=20),
             # As the official Helm chart has it: a stop reaches Celery alone, which then lets its tasks end.
-            extra={"DUMB_INIT_SETSID": "0"},
+            extra={"DUMB_INIT_SETSID": "0", **({} if self.faithful else speed.WORKER)},
         )
 
 

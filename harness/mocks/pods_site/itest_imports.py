@@ -1,4 +1,7 @@
-"""Changing a module right after its import. Standard library only, Python 3.9 and newer."""
+"""Changing a module right after its import, or deciding how it is executed.
+
+Standard library only, Python 3.9 and newer.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class AfterImport:
-    """A finder of nothing that calls `change` with the module `name` right after its first import."""
+class OnImport:
+    """A finder of nothing that has `act` execute the module `name` at its first import.
 
-    def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
+    `act` gets the module and the function that executes it.
+    """
+
+    def __init__(self, name: str, act: Callable[[ModuleType, Callable[[ModuleType], None]], None]) -> None:
         self._name = name
-        self._change = change
+        self._act = act
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -32,14 +38,23 @@ class AfterImport:
         loader: Any = spec.loader
         execute = loader.exec_module
 
-        def execute_and_change(module: ModuleType) -> None:
-            execute(module)
-            self._change(module)
+        def act(module: ModuleType) -> None:
+            self._act(module, execute)
 
-        loader.exec_module = execute_and_change
+        loader.exec_module = act
         return spec
+
+
+def instead_of_import(name: str, act: Callable[[Any, Callable[[Any], None]], None]) -> None:
+    """Have `act` called with the module `name`, and what executes it, when it is first imported."""
+    sys.meta_path.insert(0, OnImport(name, act))
 
 
 def after_import(name: str, change: Callable[[Any], None]) -> None:
     """Have `change` called with the module `name` once it is imported."""
-    sys.meta_path.insert(0, AfterImport(name, change))
+
+    def execute_and_change(module: Any, execute: Callable[[Any], None]) -> None:
+        execute(module)
+        change(module)
+
+    instead_of_import(name, execute_and_change)

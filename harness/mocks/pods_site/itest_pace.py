@@ -47,7 +47,8 @@ def quicken_triggerer(pause: float) -> None:
 
 
 class RestingTime:
-    """The module `time` as the scheduler sees it: once it has long been idle, it sleeps `rest` seconds.
+    """The module `time` as the scheduler sees it: at its start, and when it has long been idle, it sleeps `rest`
+    seconds.
 
     The scheduler sleeps after a round in which it had nothing to do, and only then. `round_ended` is to be called once
     a round, before that sleep.
@@ -56,7 +57,8 @@ class RestingTime:
     def __init__(self, time: Any, rest: float) -> None:
         self._time = time
         self._rest = rest
-        self._idle_rounds = 0
+        # One that has just started has had nothing to do yet.
+        self._idle_rounds = IDLE_ROUNDS
         self._slept = True
 
     def __getattr__(self, name: str) -> Any:
@@ -74,7 +76,7 @@ class RestingTime:
 
 
 def rest_scheduler(rest: float) -> None:
-    """Have a scheduler that has long been idle sleep `rest` seconds between rounds, once it is imported."""
+    """Have a scheduler that has nothing to do sleep `rest` seconds between rounds, once it is imported."""
 
     def change(module: Any) -> None:
         module.time = time = RestingTime(module.time, rest)

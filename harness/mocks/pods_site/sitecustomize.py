@@ -5,8 +5,11 @@ ITEST_IDENTITY: `HOST:UDPPORT` where the mocks listen for announcements (`harnes
 followed by `/PORT,...`, the TCP ports that count, else 80 and 443. Without it nothing is announced.
 ITEST_GC_THRESHOLD: arguments of `gc.set_threshold`, separated by commas.
 ITEST_TRIGGERER_PAUSE: seconds between two rounds of Airflow's triggerer (`itest_pace`).
-ITEST_SCHEDULER_REST: seconds between two rounds of a scheduler that has long been idle (`itest_pace`).
+ITEST_SCHEDULER_REST: seconds between two rounds of a scheduler that has nothing to do (`itest_pace`).
 ITEST_ROUTES: `lazy` for routes of an API that are examined when they are first asked for (`itest_routes`).
+ITEST_IMPORTS: `late` for modules that are imported when they are first used (`itest_late`).
+ITEST_TASK_MODULES: `late` where no task runs: what only tasks use comes later (`itest_late`, `itest_logging`).
+ITEST_START: `cheap` for a start with the same results and less work (`itest_cheap`).
 ITEST_EXECUTION_API: `newest` for an execution API of its newest version only (`itest_versions`).
 VIRTUAL_CLOCK: folder of the stack's virtual clock (`itest_clock`).
 
@@ -39,6 +42,14 @@ NETWORK = 3
 QUIET_SECONDS = 60.0
 """How long nothing is announced after the mocks did not acknowledge."""
 STRUCTLOG = "structlog_"
+CHANGES = {
+    ("ITEST_ROUTES", "lazy"): ("itest_routes", "examine_late"),
+    ("ITEST_EXECUTION_API", "newest"): ("itest_versions", "serve_newest_only"),
+    ("ITEST_IMPORTS", "late"): ("itest_late", "import_late"),
+    ("ITEST_TASK_MODULES", "late"): ("itest_late", "mask_without_task_runner"),
+    ("ITEST_START", "cheap"): ("itest_cheap", "start_cheaply"),
+}
+"""Variables and their values, and which function of which module beside this file is called then."""
 PACES = {"ITEST_TRIGGERER_PAUSE": "quicken_triggerer", "ITEST_SCHEDULER_REST": "rest_scheduler"}
 """Variables, and which function of `itest_pace` gets their seconds."""
 
@@ -374,10 +385,9 @@ def start() -> None:
         tune_collector(thresholds)
     if os.environ.get("VIRTUAL_CLOCK"):
         call("itest_clock", "start")
-    if os.environ.get("ITEST_ROUTES") == "lazy":
-        call("itest_routes", "examine_late")
-    if os.environ.get("ITEST_EXECUTION_API") == "newest":
-        call("itest_versions", "serve_newest_only")
+    for (variable, value), (module, change) in CHANGES.items():
+        if os.environ.get(variable) == value:
+            call(module, change)
     for variable, change in PACES.items():
         if variable in os.environ:
             set_pace(change, os.environ[variable])

@@ -144,8 +144,10 @@ def test_two_stacks_do_not_trust_each_other() -> None:
 
 
 SITE_MODULES = (
+    "itest_cheap.py",
     "itest_clock.py",
     "itest_imports.py",
+    "itest_late.py",
     "itest_logging.py",
     "itest_pace.py",
     "itest_routes.py",
