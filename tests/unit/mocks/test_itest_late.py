@@ -1,4 +1,4 @@
-"""Late and cheap imports, in a process of its own whose packages are a few files of the same shape as the real ones."""
+"""Late, early and cheap imports, in a process whose packages are a few files of the same shape as the real ones."""
 
 import json
 import os
@@ -153,3 +153,49 @@ def test_modules_of_another_shape_stay_as_they_are(tmp_path: Path) -> None:
         ITEST_START="cheap",
     )
     assert said == ["own", False]
+
+
+SIGNALS = """
+class Signal:
+    def __init__(self):
+        self.receivers = []
+
+    def connect(self, receiver, weak=True):
+        self.receivers.append((receiver, weak))
+
+import_modules = Signal()
+"""
+
+
+def test_a_worker_imports_what_it_is_told_to_before_it_forks_and_only_then(tmp_path: Path) -> None:
+    said = say(
+        tmp_path,
+        {
+            "celery.signals": SIGNALS,
+            "airflow.providers.celery.executors.celery_executor_utils": "",
+            "heavy.one": "",
+            "heavy.two": "",
+        },
+        "import json, sys\n"
+        "import airflow.providers.celery.executors.celery_executor_utils\n"
+        "from celery.signals import import_modules\n"
+        "early = 'heavy.one' in sys.modules\n"
+        "[(receiver, weak)] = import_modules.receivers\n"
+        "receiver(sender=None)\n"
+        "print(json.dumps([early, weak, 'heavy.one' in sys.modules, 'heavy.two' in sys.modules]))",
+        ITEST_PREIMPORT="heavy.one, heavy.missing,heavy.two",
+    )
+    assert said == [False, False, True, True]
+
+
+def test_a_request_to_aws_names_no_operator(tmp_path: Path) -> None:
+    hook = "class AwsGenericHook:\n    def _get_caller(self, target='execute'):\n        return 'Operator'\n"
+    said = say(
+        tmp_path,
+        {"airflow.providers.amazon.aws.hooks.base_aws": hook},
+        "import json\n"
+        "from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook\n"
+        "print(json.dumps(AwsGenericHook()._get_caller('poke')))",
+        ITEST_START="cheap",
+    )
+    assert said == "Unknown"

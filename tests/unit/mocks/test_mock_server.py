@@ -146,6 +146,7 @@ def test_two_stacks_do_not_trust_each_other() -> None:
 SITE_MODULES = (
     "itest_cheap.py",
     "itest_clock.py",
+    "itest_early.py",
     "itest_imports.py",
     "itest_late.py",
     "itest_logging.py",
