@@ -1,6 +1,6 @@
-"""Airflow through its REST API (v2, Airflow 3): trigger runs, watch them, read what they left.
+"""Airflow through its REST API: trigger runs, watch them, read what they left.
 
-Source of the shapes: Airflow 3.3's stable REST API reference.
+In what Airflow's generations of that API differ is in `harness.lines.rest`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from harness.history import Recorder
+from harness.lines.rest import LoginError, Rest
 from harness.waits import WaitTimeout, eventually
 from harness.watcher import TERMINAL, Events
 
@@ -26,20 +27,10 @@ UPLOADED_WITHIN = 15
 REMOTE_SOURCE = "s3://"
 """Airflow names the sources of a log in its first lines."""
 
-NOT_REPEATED = frozenset(
-    {
-        *("timestamp", "level", "event", "error_detail", "logger", "filename", "lineno"),
-        *("dag_id", "run_id", "task_id", "map_index", "try_number", "ti_id"),
-    }
-)
-"""Keys of a structured log's event that its line shows in its own way, or that are the same in all lines."""
-
 TAIL = 20
 
 ATTEMPTS = 4
 """How often a request is made whose transaction the database has ended."""
-CONFLICT = "Database error"
-"""What the API gives as the reason of a 500 when a transaction failed; nothing of the request has happened then."""
 
 
 class AirflowError(RuntimeError):
@@ -64,10 +55,14 @@ class TaskInstance:
 
 
 class Airflow:
-    """A logged-in client of one stack's API server. `tenant` marks the ids of the runs that it triggers."""
+    """A logged-in client of one stack's API, which is of the generation `rest`.
+
+    `tenant` marks the ids of the runs that it triggers.
+    """
 
     def __init__(
         self,
+        rest: Rest,
         base_url: str,
         user: str,
         password: str,
@@ -76,18 +71,26 @@ class Airflow:
         tenant: str = "",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self.rest = rest
         self.base_url = base_url
         self.events = events
         self._run_prefix = f"itest-{tenant}-" if tenant else "itest-"
-        self._credentials = {"username": user, "password": password}
-        self._http = httpx.Client(base_url=base_url, timeout=30, trust_env=False, transport=transport)
+        self._credentials = (user, password)
+        self._http = httpx.Client(
+            base_url=base_url,
+            timeout=30,
+            trust_env=False,
+            transport=transport,
+            # Where anything goes, v1 sends a log as plain text.
+            headers={"Accept": "application/json"},
+        )
         self._record = record
 
     def close(self) -> None:
         self._http.close()
 
     def call(self, method: str, path: str, *, missing_ok: bool = False, **options: Any) -> Any:
-        """Call ``/api/v2`` + `path` and return the decoded JSON, None for an empty answer.
+        """Call `path` below the API's root and return the decoded JSON, None for an empty answer.
 
         With `missing_ok` a 404 also returns None. Logs in when needed. A request that fails since the database has
         ended its transaction is made again, as any client of a server on CockroachDB has to, and the history says so.
@@ -95,8 +98,7 @@ class Airflow:
         """
         for attempt in range(1, ATTEMPTS + 1):
             answer = self._answer(method, path, options)
-            ended = answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and CONFLICT in answer.text
-            if not ended or attempt == ATTEMPTS:
+            if not self._was_ended(answer) or attempt == ATTEMPTS:
                 break
             self._record("request_repeated", method=method, path=path, reason=answer.text[:500])
         if missing_ok and answer.status_code == httpx.codes.NOT_FOUND:
@@ -105,20 +107,26 @@ class Airflow:
             raise AirflowError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
         return answer.json() if answer.content else None
 
+    def _was_ended(self, answer: httpx.Response) -> bool:
+        """Whether the database has ended the request's transaction."""
+        reason = self.rest.conflict
+        failed = answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR
+        return failed and reason is not None and reason in answer.text
+
     def _answer(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
         if "Authorization" not in self._http.headers:
             self._log_in()
-        answer = self._http.request(method, f"/api/v2{path}", **options)
+        answer = self._http.request(method, f"{self.rest.root}{path}", **options)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             self._log_in()
-            answer = self._http.request(method, f"/api/v2{path}", **options)
+            answer = self._http.request(method, f"{self.rest.root}{path}", **options)
         return answer
 
     def _log_in(self) -> None:
-        answer = self._http.post("/auth/token", json=self._credentials)
-        if answer.is_error:
-            raise AirflowError(f"logging in as {self._credentials['username']}: {answer.status_code}")
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        try:
+            self.rest.log_in(self._http, *self._credentials)
+        except LoginError as error:
+            raise AirflowError(str(error)) from error
 
     def pages(self, path: str, rows: str, **params: Any) -> Iterator[dict[str, Any]]:
         """All rows of a paged collection, whose key in the answer is `rows`."""
@@ -160,7 +168,7 @@ class Airflow:
 
     def health(self) -> dict[str, Any]:
         """Each component's status and last heartbeat."""
-        found: dict[str, Any] = self.call("GET", "/monitor/health")
+        found: dict[str, Any] = self.call("GET", self.rest.health)
         return found
 
     def import_errors(self) -> dict[str, str]:
@@ -188,7 +196,7 @@ class Airflow:
         if found is None or found["is_paused"]:
             self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
         run_id = run_id or f"{self._run_prefix}{time.time_ns()}"
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        body = {"dag_run_id": run_id, "conf": dict(conf or {}), **self.rest.new_run}
         self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)
         self._record("trigger", dag_id=dag_id, run_id=run_id, conf=dict(conf or {}))
         return DagRun(self, dag_id, run_id, self._record)
@@ -291,12 +299,14 @@ class DagRun:
             f"{self._path}/taskInstances/{task}/logs/{try_number}",
             params={"map_index": map_index, "full_content": True},
         )
-        return "\n".join(map(_log_line, answer["content"]))
+        return self.airflow.rest.read_log(answer)
 
     def xcom(self, task: str, key: str = "return_value", map_index: int = -1) -> Any:
         """The value a task pushed; raises `AirflowError` when there is none."""
         path = f"{self._path}/taskInstances/{task}/xcomEntries/{key}"
-        return self.airflow.call("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
+        return self.airflow.call("GET", path, params={"map_index": map_index, **self.airflow.rest.xcom})[
+            "value"
+        ]
 
     def explain(self) -> str:
         """The failed tasks and the last lines of each one's own log (of the first three)."""
@@ -318,19 +328,3 @@ class DagRun:
             + (f" ({', '.join(tasks[:6])})" if state not in ("none", "success") else "")
             for state, tasks in sorted(by_state.items())
         )
-
-
-def _log_line(entry: Any) -> str:
-    """One event of a structured log as text: time, level, message, what else it holds, and the error."""
-    if not isinstance(entry, dict):
-        return str(entry)
-    rest = " ".join(f"{k}={v}" for k, v in entry.items() if k not in NOT_REPEATED and v is not None)
-    head = " ".join(str(entry[k]) for k in ("timestamp", "level", "event") if entry.get(k))
-    return "\n".join([f"{head} {rest}".rstrip(), *map(_error_line, entry.get("error_detail") or ())])
-
-
-def _error_line(error: Any) -> str:
-    """An exception of a structured log: its type, its text and where it was raised."""
-    frames = error.get("frames") or [{}]
-    where = f" (at {frames[-1]['filename']}:{frames[-1].get('lineno')})" if frames[-1].get("filename") else ""
-    return f"  {error.get('exc_type')}: {error.get('exc_value')}{where}"

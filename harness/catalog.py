@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.images import AIRFLOW_VERSION, DATABASE_KINDS, DatabaseKind
-from harness.services.airflow3 import Components, migrate
+from harness.images import DATABASE_KINDS, DatabaseKind
+from harness.lines import line_for
+from harness.releases import DEFAULT
 from harness.services.clock import by_the_clock, clock, pod_by_the_clock
 from harness.services.database import OPEN, SECURE, database, ready
 from harness.services.gateway import gateway
@@ -41,7 +42,7 @@ SHAPES = {
     "cockroach3": Shape(nodes=3),
     "cockroach3-secure": Shape(nodes=3, secure=True),
 }
-"""All have production's shape of Airflow 3."""
+"""All have production's shape of Airflow, which depends on its line (`harness.lines`)."""
 
 TOPOLOGIES = tuple(SHAPES)
 
@@ -61,28 +62,31 @@ def build(
     settings: Mapping[str, str] | None = None,
     virtual_clock: bool = False,
     template: bool = True,
+    airflow: str = DEFAULT,
 ) -> Topology:
     """The topology `name` on that kind of database; raises `KeyError`, and `TopologyError` for one it cannot have.
 
     `faithful` leaves out every setting that departs from production for speed (`services.speed`).
     `settings` are the stand-in's (`services.database`). With a `virtual_clock`, all but what never looks at the time
-    lives by `services.clock`. Without `template` the database is empty and migrated at the start.
+    lives by `services.clock`. Without `template` the database is empty and migrated at the start. `airflow` is the
+    version.
     """
     shape = SHAPES[name]
     if (name, kind) not in BUILDABLE:
         raise TopologyError(f"topology {name} needs CockroachDB itself: --require-cockroachdb")
+    components = line_for(airflow).components
     access = SECURE if shape.secure else OPEN
     sandbox, mocked = mocks()
     timed = (
         *database(kind, settings, shape.nodes, shape.secure, template),
         mocked,
-        *(() if template else migrate(ready(kind), access)),
+        *(() if template else components.migrate(ready(kind), access)),
     )
     schema = ready(kind) if template else After("migrate", "completed")
-    pods = Components(schema, access, faithful, shape.gated).pods(shape.workers)
+    pods = components(schema, access, faithful, shape.gated).pods(shape.workers)
     if virtual_clock:
         timed = (clock(), *(by_the_clock(service) for service in timed))
-        pods = tuple(pod_by_the_clock(pod) for pod in pods)
+        pods = tuple(pod_by_the_clock(pod, components.LINE) for pod in pods)
     services = (*timed, redis(), git_origin(), sandbox)
     doors = gateway((*services, *(pod.main for pod in pods)))
-    return Topology(name, AIRFLOW_VERSION, (*services, doors), pods)
+    return Topology(name, airflow, (*services, doors), pods)

@@ -40,10 +40,11 @@ from harness.prepare import OptionError, Options, Prepared
 from harness.profile import Profile
 from harness.recording import record as recording
 from harness.recording.record import RecordError
+from harness.releases import DEFAULT
 from harness.reset import ResetError
 from harness.runtime.base import StartError
 from harness.runtime.sweep import stacks, sweep_stale
-from harness.services.airflow3 import API_PORT
+from harness.services.airflow import API_PORT
 from harness.topology import TopologyError
 from harness.upgrade import command as upgrade
 from harness.waits import WaitTimeout
@@ -106,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--airflow", metavar="VERSION", help=f"which Airflow, such as 2.11 (default: {DEFAULT})"
+    )
     common.add_argument("--topology", choices=sorted(TOPOLOGIES), help="which mirror (default: default)")
     common.add_argument("--registry", choices=registry.MODES, help="pull images? (default: auto)")
     common.add_argument(
@@ -221,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _options(arguments: argparse.Namespace) -> Options:
     return Options.from_environment(
+        airflow=arguments.airflow,
         topology=arguments.topology,
         registry=arguments.registry,
         database="cockroachdb" if arguments.require_cockroachdb else None,
@@ -270,6 +275,7 @@ def _pytest(arguments: argparse.Namespace, folder: str, marked: str, junit: Path
         *(sys.executable, "-m", "pytest", *([] if chosen else [folder])),
         *("-m", marked),
         f"--junitxml={junit}",
+        f"--airflow={options.airflow}",
         f"--topology={options.topology}",
         f"--registry={options.registry}",
         *(["--require-cockroachdb"] if arguments.require_cockroachdb else []),
@@ -311,7 +317,7 @@ def _up(arguments: argparse.Namespace) -> int:
         )
     else:
         env = _start_warm(arguments, prepared, content, console)
-    host, port = env.runtime.address("api-server", API_PORT)
+    host, port = env.runtime.address(env.line.api_server, API_PORT)
     console.print(prepared.banner())
     console.print(f"Content revision {env.content.revision} ({arguments.content_rev or 'the working tree'})")
     console.print(f"Airflow: http://{host}:{port}")

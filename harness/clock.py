@@ -13,6 +13,7 @@ import httpx
 from harness.database import Database
 from harness.due import QUERY, Due, Outlook, Sleeper, outlook
 from harness.history import Recorder
+from harness.lines import line_for
 from harness.runtime.base import Runtime
 from harness.topology import Topology
 from harness.waits import Deadline, eventually
@@ -59,6 +60,7 @@ class Clock:
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
         self._database = database
         self._runtime = runtime
+        self._tables = line_for(topology.airflow).tables
         self._lasting = [s.name for s in topology.lasting()]
         self._fernet_key = fernet_key
         self._record = record
@@ -118,7 +120,7 @@ class Clock:
         keys = frozenset((run.dag_id, run.run_id) for run in runs)
 
         def over() -> bool:
-            states = look(self._database.rows, [Interest(runs=keys)]).runs
+            states = look(self._database.rows, self._tables, [Interest(runs=keys)]).runs
             return all(states.get(key) in TERMINAL for key in keys)
 
         self.skip_until(over, f"{len(runs)} runs to end" if len(runs) > 1 else "the run to end", timeout)

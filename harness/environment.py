@@ -28,7 +28,8 @@ from harness.progress import BootDisplay, stderr_console
 from harness.runtime.base import Runtime, StartError, Step
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.sweep import sweep_stale
-from harness.services import airflow3, clock, database, gateway, git, mocks, redis
+from harness.services import clock, database, gateway, git, mocks, redis
+from harness.services.airflow import API_PORT
 from harness.settings import StackSettings, new_stack_name
 from harness.topology import Service, Topology, fill
 from harness.waits import WaitTimeout, eventually
@@ -79,6 +80,7 @@ class Environment:
     ) -> None:
         self.prepared = prepared
         self.topology: Topology = prepared.topology
+        self.line = prepared.line
         self.runtime = runtime
         self.settings = settings
         self.history = history
@@ -92,9 +94,10 @@ class Environment:
         self.database = Database(
             *runtime.address(database.NAME, database.PORT), user, fill(password, settings.placeholders)
         )
-        self._watcher = None if events else Watcher(self.database.rows)
+        self._watcher = None if events else Watcher(self.database.rows, self.line.tables)
         self.airflow = Airflow(
-            self._url("api-server", airflow3.API_PORT),
+            self.line.rest,
+            self._url(self.line.api_server, API_PORT),
             ADMIN,
             settings.placeholders["ITEST_ADMIN_PASSWORD"],
             history.record,
@@ -202,7 +205,11 @@ class Environment:
                 frozenset({git.NAME, gateway.NAME}),
                 frozenset(p.init_name for p in prepared.topology.pods),
             ),
-            Step("settings", lambda: seeding.seed(made[0].airflow, settings), frozenset({"api-server"})),
+            Step(
+                "settings",
+                lambda: seeding.seed(made[0].airflow, settings),
+                frozenset({prepared.line.api_server}),
+            ),
         )
         one_shots = frozenset(s.name for s in services if s.one_shot)
         try:
@@ -227,8 +234,8 @@ class Environment:
         files = self.content.dag_files()
         try:
             parsing.await_parsed(
-                lambda: parsing.unparsed(self.database, files),
-                lambda: parsing.is_parsing(self.runtime),
+                lambda: parsing.unparsed(self.database, self.line.tables, files),
+                lambda: parsing.is_parsing(self.runtime, self.line.parser),
                 READY_WITHIN,
             )
         except WaitTimeout as error:
@@ -276,7 +283,7 @@ class Environment:
 
     def pause(self) -> bool:
         """Freeze every container; they keep their memory and use no CPU. False where the engine cannot do it now."""
-        parsing.freeze_between_parses(self.runtime)
+        parsing.freeze_between_parses(self.runtime, self.line.parser)
         return self.runtime.pause_all()
 
     def wake(self) -> None:
@@ -291,6 +298,7 @@ class Environment:
         other.tenant = tenant
         other.mocks = self.mocks.for_tenant(tenant)
         other.airflow = Airflow(
+            self.airflow.rest,
             self.airflow.base_url,
             ADMIN,
             self.settings.placeholders["ITEST_ADMIN_PASSWORD"],
@@ -328,7 +336,7 @@ class Environment:
 
     def take_pristine(self) -> None:
         """Make what the stack is now the state that `reset` brings it back to."""
-        reset.take(self.database)
+        reset.take(self.database, self.line.tables)
 
     def reset(self, revision: str) -> None:
         """Bring everything back to what it was at `take_pristine`, when the content was `revision`, and prove it.
@@ -361,7 +369,7 @@ class Environment:
         """Clear what can be cleared at once, and tell what is not as it was."""
         queued = self.runtime.exec(redis.NAME, list(redis.EMPTY_QUEUES)).output.split()
         self.mocks.reset()
-        differences = reset.differences(self.database)
+        differences = reset.differences(self.database, self.line.tables)
         if differences:
             reset.restore(self.database, RESET_WITHIN)
         found = [*differences, *self.mocks.pristine().why]

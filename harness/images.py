@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from harness.paths import ROOT
+from harness.releases import DEFAULT, LOCKS
 
-AIRFLOW_VERSION = "3.3.2"
 COCKROACHDB = "cockroachdb/cockroach:v26.2.2"
 DEBIAN = "debian:bookworm-slim"
 
@@ -66,7 +66,7 @@ def _container(name: str) -> Source:
 
 def _sources(airflow: str) -> dict[str, Source]:
     version = {"AIRFLOW_VERSION": airflow}
-    locks = f"airflow-image/locks/airflow-{airflow}.txt"
+    locks = f"{LOCKS}/airflow-{airflow}.txt"
     return {
         "debian": Source("", "", ("harness/containers/debian",), base=None),
         "airflow-base": Source(
@@ -163,7 +163,7 @@ def plan(
     registry: bool,
     database: DatabaseKind,
     given: dict[str, str] | None = None,
-    airflow: str = AIRFLOW_VERSION,
+    airflow: str = DEFAULT,
     binary: str = "",
 ) -> dict[str, Recipe]:
     """Recipes for `keys` and all images below them. Pure, but for reading the files that are hashed.

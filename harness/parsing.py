@@ -1,4 +1,4 @@
-"""What Airflow's DAG processor has parsed, and whether it is parsing now."""
+"""What Airflow has parsed of the DAG files, and whether it is parsing now."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from harness.database import Database
+from harness.lines.parsing import Parser
+from harness.lines.tables import Tables
 from harness.runtime.base import Runtime, State
-from harness.services.airflow3 import DAG_PROCESSOR
 from harness.waits import WaitTimeout, eventually
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -19,10 +20,12 @@ FREEZE_WITHIN = 30
 """Seconds in which a moment between two parses comes, unless a file hangs."""
 
 
-def unparsed(database: Database, files: Collection[str], since: datetime = LONG_AGO) -> set[str]:
+def unparsed(
+    database: Database, tables: Tables, files: Collection[str], since: datetime = LONG_AGO
+) -> set[str]:
     """Which of `files` (paths below ``dags``) have neither a DAG that was parsed after `since`, nor an import error."""
-    parsed = database.rows("SELECT relative_fileloc FROM dag WHERE last_parsed_time > %s", [since])
-    failed = database.rows("SELECT filename FROM import_error")
+    parsed = database.rows(tables.parsed_files, [since])
+    failed = database.rows(tables.broken_files)
     return set(files) - {name for (name,) in (*parsed, *failed)}
 
 
@@ -46,30 +49,30 @@ def await_parsed(missing: Callable[[], set[str]], is_parsing: Callable[[], bool]
     return left
 
 
-def is_parsing(runtime: Runtime) -> bool:
-    """Whether the DAG processor is in the middle of a file: it forks for each."""
-    return runtime.forks(DAG_PROCESSOR) > 0
+def is_parsing(runtime: Runtime, parser: Parser) -> bool:
+    """Whether `parser` is in the middle of a file."""
+    return any(parser.is_parse(p.title, p.parent) for p in runtime.processes(parser.service))
 
 
-def freeze_between_parses(runtime: Runtime) -> None:
-    """Pause the DAG processor while it parses nothing; one that does not run, since a test ended it, is left alone.
+def freeze_between_parses(runtime: Runtime, parser: Parser) -> None:
+    """Pause the `parser` while it parses nothing; one that does not run, since a test ended it, is left alone.
 
     Airflow kills a parse that has taken too long, by a clock that goes on while the processor is frozen, and counts
     the file as broken: its DAGs would be gone until it is parsed again. A file that hangs is that anyway, so none is
     waited for longer than `FREEZE_WITHIN`.
     """
 
-    if runtime.states().get(DAG_PROCESSOR, State("missing")).status != "running":
+    if runtime.states().get(parser.service, State("missing")).status != "running":
         return
 
     def look() -> bool:
-        if is_parsing(runtime):
+        if is_parsing(runtime, parser):
             return False
-        runtime.pause(DAG_PROCESSOR)
+        runtime.pause(parser.service)
         # One may have begun meanwhile.
-        if not is_parsing(runtime):
+        if not is_parsing(runtime, parser):
             return True
-        runtime.unpause(DAG_PROCESSOR)
+        runtime.unpause(parser.service)
         return False
 
     # Where that moment does not come, it is frozen with all the others.

@@ -11,7 +11,9 @@ from harness import builder, engine, images, registry, template
 from harness.catalog import SHAPES, TOPOLOGIES, build
 from harness.database import USER
 from harness.images import COCKROACHDB, DATABASE_KINDS, DEBIAN, DatabaseKind, Recipe
+from harness.lines import Line, line_for
 from harness.paths import CACHE
+from harness.releases import DEFAULT, UnknownReleaseError, resolve
 from harness.services import cockroach
 from harness.services.database import FAILURES_SETTING
 from harness.topology import Topology
@@ -37,6 +39,8 @@ class Options:
     binary: str = ""
     clock: bool = False
     """Whether the mirror lives by a virtual clock, which can be moved forward."""
+    airflow: str = DEFAULT
+    """The version of Airflow, one that there is a lock for."""
     template: bool = True
     """Whether stacks start from a database with Airflow's schema, instead of migrating an empty one."""
 
@@ -47,14 +51,17 @@ class Options:
 
     @classmethod
     def from_environment(cls, **overrides: object) -> Options:
-        """Read ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``, ``AIRFLOW_IMAGE``,
-        ``COCKROACH_IMAGE``, ``COCKROACH_BINARY``, ``ITEST_TEMPLATE`` and ``ITEST_INJECT_SERIALIZATION_FAILURES``.
+        """Read ``ITEST_AIRFLOW``, ``ITEST_TOPOLOGY``, ``ITEST_REGISTRY``, ``ITEST_DATABASE``, ``ITEST_FAITHFUL``,
+        ``AIRFLOW_IMAGE``, ``COCKROACH_IMAGE``, ``COCKROACH_BINARY``, ``ITEST_TEMPLATE`` and
+        ``ITEST_INJECT_SERIALIZATION_FAILURES``.
 
-        `overrides` that are not None win; `failures` is text such as ``5%``. Raises `OptionError`.
+        `overrides` that are not None win; `failures` is text such as ``5%``, `airflow` may be short, such as ``2.11``.
+        Raises `OptionError`.
         """
         named = {"airflow": "AIRFLOW_IMAGE", "database": "COCKROACH_IMAGE"}
         given = {key: os.environ[name] for key, name in named.items() if os.environ.get(name)}
         values: dict[str, object] = {
+            "airflow": os.environ.get("ITEST_AIRFLOW") or DEFAULT,
             "topology": os.environ.get("ITEST_TOPOLOGY") or "default",
             "registry": os.environ.get("ITEST_REGISTRY") or "auto",
             "database": os.environ.get("ITEST_DATABASE") or "auto",
@@ -73,6 +80,10 @@ class Options:
         if values["binary"] and "database" in given:
             raise OptionError("COCKROACH_IMAGE and COCKROACH_BINARY are both set; unset one")
         values["failures"] = percent(str(values["failures"]))
+        try:
+            values["airflow"] = resolve(str(values["airflow"]))
+        except UnknownReleaseError as error:
+            raise OptionError(str(error)) from error
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -101,6 +112,11 @@ class Prepared:
     database: DatabaseKind
     registry: bool
     recipes: dict[str, Recipe]
+
+    @property
+    def line(self) -> Line:
+        """The line of Airflow that the mirror runs."""
+        return line_for(self.topology.airflow)
 
     @property
     def references(self) -> dict[str, str]:
@@ -164,12 +180,14 @@ def decide(options: Options) -> Prepared:
         options.stand_in_settings,
         virtual_clock=options.clock,
         template=options.template,
+        airflow=options.airflow,
     )
     recipes = images.plan(
         topology.images(),
         registry=reachable,
         database=kind,
         given=_given(options, kind),
+        airflow=options.airflow,
         binary=_staged(options, kind),
     )
     return Prepared(options, topology, kind, reachable, recipes)
@@ -184,8 +202,10 @@ def with_clock(prepared: Prepared) -> Prepared:
     return virtual
 
 
-def with_images(prepared: Prepared, keys: tuple[str, ...], airflow: str = images.AIRFLOW_VERSION) -> Prepared:
-    """The same for the images `keys` instead of the topology's, and make sure that those are on the engine."""
+def with_images(prepared: Prepared, keys: tuple[str, ...], airflow: str = "") -> Prepared:
+    """The same for the images `keys` instead of the topology's, of another version where `airflow` names one; makes
+    sure that they are on the engine."""
+    airflow = airflow or prepared.topology.airflow
     recipes = images.plan(
         keys,
         registry=prepared.registry,
@@ -226,4 +246,4 @@ def _database(options: Options, reachable: bool) -> DatabaseKind:
 def obtain(prepared: Prepared) -> None:
     """Make sure that every image the topology needs is on the engine. Raises `ImageError`."""
     builder.obtain(prepared.recipes, prepared.topology.images())
-    template.obtain(prepared.recipes, prepared.references, prepared.database)
+    template.obtain(prepared.recipes, prepared.references, prepared.database, prepared.line)

@@ -32,6 +32,7 @@ from harness.mocks.tenancy import new_tenant
 from harness.paths import LAST
 from harness.prepare import OptionError, Prepared
 from harness.progress import stderr_console
+from harness.releases import line_name
 from harness.runtime.base import StartError
 from harness.sessions import Session, Stacks
 
@@ -46,6 +47,7 @@ SEEN = pytest.StashKey[int]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("itest", "the mirror")
+    group.addoption("--airflow", help="which version of Airflow, such as 2.11 (ITEST_AIRFLOW)")
     group.addoption("--topology", help="which topology to boot (ITEST_TOPOLOGY)")
     group.addoption("--registry", help="auto, always or never pull images (ITEST_REGISTRY)")
     group.addoption(
@@ -62,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def options_of(config: pytest.Config) -> prepare.Options:
     """What the command line and the environment ask for; raises `OptionError`."""
     return prepare.Options.from_environment(
+        airflow=config.getoption("--airflow"),
         topology=config.getoption("--topology"),
         registry=config.getoption("--registry"),
         database="cockroachdb" if config.getoption("--require-cockroachdb") else None,
@@ -145,6 +148,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{egress.MARKER}(*patterns): may try to reach these hosts, or HOST:PORT, in vain"
     )
+    config.addinivalue_line("markers", "only_on(line, reason): needs what only this line of Airflow has")
     config.addinivalue_line(
         "markers", "starts_first: takes so long that all other tests should run beside it"
     )
@@ -160,6 +164,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever the order is, the longest tests come first: a session takes at least as long as they do."""
     items.sort(key=lambda item: item.get_closest_marker("starts_first") is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs another line of Airflow, before it gets a mirror."""
+    for needed in item.iter_markers("only_on"):
+        line = line_name(options_of(item.config).airflow)
+        if line not in needed.args:
+            pytest.skip(f"Airflow {line}: {needed.kwargs['reason']}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from harness.database import Database
+from harness.lines.tables import Tables
 from harness.waits import eventually
 
 SCHEMA = "pristine"
@@ -37,18 +38,18 @@ def can_reset(database_name: str) -> bool:
     return database_name == "stand-in"
 
 
-def tables(database: Database) -> list[str]:
+def tables(database: Database, schema: Tables) -> list[str]:
     """The tables that a reset puts back."""
     found = database.rows(
         "SELECT table_name FROM information_schema.tables"
         " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY table_name"
     )
-    return [name for (name,) in found if name not in KEPT]
+    return [name for (name,) in found if name not in KEPT | schema.kept]
 
 
-def take(database: Database) -> None:
+def take(database: Database, schema: Tables) -> None:
     """Keep the rows of now as the pristine ones."""
-    names = tables(database)
+    names = tables(database, schema)
     copies = [sql.SQL("CREATE TABLE {} AS TABLE {}").format(_pristine(name), _live(name)) for name in names]
     database.transaction(
         [
@@ -89,16 +90,16 @@ def restore(database: Database, timeout: float) -> None:
     )
 
 
-def differences(database: Database) -> list[str]:
+def differences(database: Database, schema: Tables) -> list[str]:
     """What of the database is not as in the pristine state, a line each; empty when nothing is."""
     found = []
-    for name in tables(database):
+    for name in tables(database, schema):
         if name not in LIVING:
             rows = database.rows(_difference(name))[0][0]
             if rows:
                 found.append(f"table {name}: {rows} rows differ")
-    there = set(database.rows("SELECT dag_id FROM dag WHERE NOT is_stale"))
-    then = set(database.rows("SELECT dag_id FROM pristine.dag WHERE NOT is_stale"))
+    there = set(database.rows(schema.living_dags))
+    then = set(database.rows(schema.pristine_dags))
     if there != then:
         found.append(f"DAGs differ: {sorted(str(dag) for (dag,) in there ^ then)}")
     return found

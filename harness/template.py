@@ -12,10 +12,10 @@ from docker.errors import ImageNotFound
 from harness import engine
 from harness.images import DatabaseKind, ImageError, Recipe
 from harness.labels import Owner
+from harness.lines import Line
 from harness.progress import Tracker
 from harness.runtime.base import StartError
 from harness.runtime.docker import DockerRuntime
-from harness.services.airflow3 import migrate
 from harness.services.database import NAME, TEMPLATE, database, keep, ready
 from harness.services.gateway import gateway
 from harness.settings import StackSettings, new_stack_name
@@ -25,7 +25,7 @@ MADE_OF = "itest.template-of"
 """Label with the ids of the two images: a reference that the user gave may mean another image tomorrow."""
 
 
-def obtain(recipes: dict[str, Recipe], references: dict[str, str], kind: DatabaseKind) -> None:
+def obtain(recipes: dict[str, Recipe], references: dict[str, str], kind: DatabaseKind, line: Line) -> None:
     """Make the template unless it is there for these very images. Does nothing where the plan has none.
 
     Raises `ImageError` when the migration fails.
@@ -37,7 +37,7 @@ def obtain(recipes: dict[str, Recipe], references: dict[str, str], kind: Databas
     if _made_of(recipe.reference) == parts:
         return
     with Tracker("Making the migrated database template", 1) as tracker, tracker.step(recipe.reference):
-        _make(recipe, references, parts, kind)
+        _make(recipe, references, parts, kind, line)
 
 
 def _ids(recipe: Recipe, references: dict[str, str]) -> str:
@@ -52,9 +52,9 @@ def _made_of(reference: str) -> str:
         return ""
 
 
-def _make(recipe: Recipe, references: dict[str, str], parts: str, kind: DatabaseKind) -> None:
+def _make(recipe: Recipe, references: dict[str, str], parts: str, kind: DatabaseKind, line: Line) -> None:
     schema = After("migrate", "completed")
-    services = (*database(kind, migrated=False), *migrate(ready(kind)), *keep(kind, schema))
+    services = (*database(kind, migrated=False), *line.components.migrate(ready(kind)), *keep(kind, schema))
     topology = Topology("template", "", (*services, gateway(())), ())
     stack = new_stack_name()
     settings = StackSettings.generate(stack)

@@ -173,7 +173,7 @@ def _await_parsed(env: Environment, files: list[str], since: datetime) -> None:
 
     with contextlib.suppress(WaitTimeout):
         eventually(
-            lambda: not parsing.unparsed(env.database, files, since),
+            lambda: not parsing.unparsed(env.database, env.line.tables, files, since),
             "changed DAG files to be parsed",
             PARSED_WITHIN,
         )

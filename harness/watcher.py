@@ -15,6 +15,7 @@ from typing import Any, LiteralString, Protocol
 
 import psycopg
 
+from harness.lines.tables import Tables
 from harness.waits import Deadline
 
 TICK = 0.05
@@ -22,9 +23,6 @@ TICK = 0.05
 
 PATIENCE = 20
 """Failed looks in a row (a second's worth) after which those who wait are told; a restarting database is shorter."""
-
-HEARTBEATS = frozenset({"SchedulerJob", "DagProcessorJob", "TriggererJob"})
-"""The jobs whose heartbeats a complete mirror has."""
 
 TERMINAL = frozenset({"success", "failed"})
 """States in which a DAG run has ended."""
@@ -91,8 +89,9 @@ class _Waiter:
 class Watcher:
     """Reads state as long as somebody waits. Thread-safe."""
 
-    def __init__(self, rows: Rows, tick: float = TICK) -> None:
+    def __init__(self, rows: Rows, tables: Tables, tick: float = TICK) -> None:
         self._rows = rows
+        self._tables = tables
         self._tick = tick
         self._lock = threading.Condition()
         self._waiters: list[_Waiter] = []
@@ -155,7 +154,8 @@ class Watcher:
 
     def ready(self, since: datetime, timeout: float) -> bool:
         """Whether all components have beaten after `since`, and a first DAG file was parsed, within `timeout`."""
-        seen = self.wait(Interest(since=since), lambda s: s.beating >= HEARTBEATS and s.parsed, timeout)
+        wanted = self._tables.heartbeats
+        seen = self.wait(Interest(since=since), lambda s: s.beating >= wanted and s.parsed, timeout)
         return seen is not None
 
     # ---- the thread
@@ -177,7 +177,7 @@ class Watcher:
 
     def _look(self, waiters: list[_Waiter]) -> None:
         try:
-            snapshot = look(self._rows, [w.interest for w in waiters])
+            snapshot = look(self._rows, self._tables, [w.interest for w in waiters])
         except psycopg.Error as error:
             self._failed += 1
             if self._failed >= PATIENCE:
@@ -200,7 +200,7 @@ class Watcher:
         self._waiters.clear()
 
 
-def look(rows: Rows, interests: Sequence[Interest]) -> Snapshot:
+def look(rows: Rows, tables: Tables, interests: Sequence[Interest]) -> Snapshot:
     """Read all that `interests` name, in at most one query a table."""
     tasks_of = frozenset[RunKey]().union(*(i.tasks_of for i in interests))
     runs = tasks_of.union(*(i.runs for i in interests))
@@ -209,7 +209,7 @@ def look(rows: Rows, interests: Sequence[Interest]) -> Snapshot:
     return Snapshot(
         runs=_runs(rows, runs) if runs else {},
         tasks=_tasks(rows, tasks_of) if tasks_of else {},
-        dags=_dags(rows, dags) if dags else {},
+        dags=_dags(rows, tables, dags) if dags else {},
         beating=_beating(rows, since) if since else frozenset(),
         parsed=_parsed(rows) if since else False,
     )
@@ -230,10 +230,8 @@ def _tasks(rows: Rows, wanted: frozenset[RunKey]) -> dict[TaskKey, str | None]:
     return {(dag, run, task, index): state for dag, run, task, index, state in found if (dag, run) in wanted}
 
 
-def _dags(rows: Rows, wanted: frozenset[str]) -> dict[str, datetime]:
-    found = rows(
-        "SELECT dag_id, last_parsed_time FROM dag WHERE NOT is_stale AND dag_id = ANY(%s)", [sorted(wanted)]
-    )
+def _dags(rows: Rows, tables: Tables, wanted: frozenset[str]) -> dict[str, datetime]:
+    found = rows(tables.parsed_dags, [sorted(wanted)])
     return {dag: parsed for dag, parsed in found if parsed is not None}
 
 

@@ -15,7 +15,7 @@ from harness.mocks.slack.webhooks import webhook_path
 from harness.paths import ROOT
 from harness.prepare import Prepared
 from harness.services import mocks
-from harness.services.airflow3 import TRUST
+from harness.services.airflow import TRUST
 from harness.settings import StackSettings
 from harness.waits import eventually
 from tests.contract.summary import CHECKED

@@ -56,6 +56,15 @@ class Step:
     before: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process by its `title`, and that of its `parent`: command and arguments, or what it calls itself since. A fork
+    has its parent's until it runs another program."""
+
+    title: str
+    parent: str
+
+
 class Runtime(Protocol):
     """One stack's containers, by service name."""
 
@@ -91,9 +100,9 @@ class Runtime(Protocol):
         Raises `StartError`.
         """
 
-    def forks(self, service: str) -> int:
-        """How many processes of `service` are copies of the one that started them, as a fork is until it runs another
-        program. Works on a paused one, too; 0 where it is not there."""
+    def processes(self, service: str) -> Sequence[Process]:
+        """The processes of `service` that another one of it has started. Works on a paused one, too; none where it is
+        not there."""
 
     def pause(self, service: str) -> None: ...
 

@@ -22,7 +22,7 @@ from harness import engine
 from harness.graph import longest_first, run_graph
 from harness.labels import RUN, SERVICE, Owner
 from harness.runtime.announcement import announced
-from harness.runtime.base import Executed, Report, StartError, State, Step, Usage
+from harness.runtime.base import Executed, Process, Report, StartError, State, Step, Usage
 from harness.runtime.network import closed_network, dns_address, named_network
 from harness.runtime.sweep import remove_stack
 from harness.services.gateway import forwards
@@ -289,13 +289,13 @@ class DockerRuntime:
         changes = [f'LABEL "{key}"="{value}"' for key, value in (dict.fromkeys(own, "") | labels).items()]
         self._container(service).commit(repository=name, tag=tag, changes=changes)
 
-    def forks(self, service: str) -> int:
+    def processes(self, service: str) -> Sequence[Process]:
         try:
             listed = self._container(service).top(ps_args="-eo pid,ppid,args")["Processes"]
         except APIError:
-            return 0
-        programs = {pid: program for pid, _, program in listed}
-        return sum(1 for _, parent, program in listed if programs.get(parent) == program)
+            return ()
+        titles = {pid: title for pid, _, title in listed}
+        return [Process(title, titles[parent]) for _, parent, title in listed if parent in titles]
 
     def pause(self, service: str) -> None:
         _freeze(self._container(service))

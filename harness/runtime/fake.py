@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from harness.runtime.base import Executed, Report, State, Step, Usage
+from harness.runtime.base import Executed, Process, Report, State, Step, Usage
 from harness.topology import Service
 
 
@@ -22,7 +22,7 @@ class FakeRuntime:
         self.signals: list[tuple[str, str]] = []
         self.favoured = False
         self.forked: list[int] = []
-        """What `forks` answers, call by call; 0 after that."""
+        """How many forks `processes` tells of, call by call; none after that."""
         self.frozen: list[str] = []
         """The calls of `pause` and `unpause`, whatever the service."""
 
@@ -67,8 +67,8 @@ class FakeRuntime:
     def restart(self, service: str) -> None:
         self._states[service] = State("running")
 
-    def forks(self, service: str) -> int:
-        return self.forked.pop(0) if self.forked else 0
+    def processes(self, service: str) -> Sequence[Process]:
+        return [Process("airflow", "airflow")] * (self.forked.pop(0) if self.forked else 0)
 
     def pause(self, service: str) -> None:
         self.frozen.append("pause")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.services.speed import Setting
+from harness.releases import LineName
+from harness.services.speed import AIRFLOW_3, Setting
 from harness.topology import After, Healthcheck, Mount, Pod, Service
 
 NAME = "clock"
@@ -31,12 +32,14 @@ SETTINGS: tuple[Setting, ...] = (
         TEN_YEARS,
         "A task whose heartbeats stopped is not noticed for ten years instead of five minutes.",
         HEARTBEAT,
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME",
         TEN_YEARS,
         "A task's token is valid for ten years instead of ten minutes.",
         HEARTBEAT,
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT",
@@ -67,12 +70,14 @@ SETTINGS: tuple[Setting, ...] = (
         TEN_YEARS,
         "The same for the DAG processor.",
         JUMPS,
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD",
         TEN_YEARS,
         "A DAG whose file was not parsed for ten years, instead of 50 s, counts as gone.",
         "A jump between two looks at a file; seen on 3.3.2, has no test of its own.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL",
@@ -80,12 +85,14 @@ SETTINGS: tuple[Setting, ...] = (
         "A DAG file that has not changed is not parsed again for ten years, instead of 30 s; a changed one at once.",
         "tests/itest/test_clock.py::test_a_jump_parses_no_file_again_and_what_is_pushed_after_it_is_parsed_at_once. "
         "Every jump would have all files parsed again: a second of CPU each.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME",
         TEN_YEARS,
         "A login is valid for ten years instead of a day.",
         "The driver logs in again by itself; a person in the UI does not.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL",
@@ -120,10 +127,10 @@ def by_the_clock(service: Service) -> Service:
     )
 
 
-def pod_by_the_clock(pod: Pod) -> Pod:
-    """All containers of a pod living by it, and Airflow standing its jumps."""
+def pod_by_the_clock(pod: Pod, line: LineName) -> Pod:
+    """All containers of a pod living by it, and Airflow, which is of that line, standing its jumps."""
     main = by_the_clock(pod.main)
-    survival = {s.variable: s.value for s in SETTINGS}
+    survival = {s.variable: s.value for s in SETTINGS if line in s.lines}
     return replace(
         pod,
         main=replace(main, environment={**main.environment, **survival}),

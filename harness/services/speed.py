@@ -6,8 +6,10 @@ are from `make bench` on two cores (`bench/README.md`) unless they say otherwise
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.releases import LINES, LineName
 from harness.topology import DEFAULT_CPU_SHARES, SHARED_DIR
 
 
@@ -15,13 +17,18 @@ from harness.topology import DEFAULT_CPU_SHARES, SHARED_DIR
 class Setting:
     """One environment variable of the Airflow containers: its value here, what that `changes` against production.
 
-    `justified_by` is the measurement or the test that says why.
+    `justified_by` is the measurement or the test that says why; `lines` are those of Airflow that have it.
     """
 
     variable: str
     value: str
     changes: str
     justified_by: str
+    lines: tuple[LineName, ...] = LINES
+
+
+AIRFLOW_2: tuple[LineName, ...] = ("2.11",)
+AIRFLOW_3: tuple[LineName, ...] = ("3",)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -54,18 +61,21 @@ SETTINGS: tuple[Setting, ...] = (
         "1",
         "A task's supervisor looks after its process at least every second instead of every five.",
         "A finished task frees its worker slot up to 4 s sooner.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL",
         "1",
         "DAG files are listed every second instead of every five minutes.",
         "A pushed DAG is parsed about 3 s after the push instead of minutes.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL",
         "1",
         "Whether a listing is due is looked at every second instead of every five.",
         "As above.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL",
@@ -73,6 +83,42 @@ SETTINGS: tuple[Setting, ...] = (
         "A DAG file that has not changed is parsed every two minutes instead of every 30 s; a changed one at once. So "
         "what a push to operators or shared code does to the shape of DAGs shows that much later.",
         "Five files took the DAG processor 16 % of a core even when nothing changed; now half of that.",
+        lines=AIRFLOW_3,
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL",
+        "1",
+        "DAG files are listed every second instead of every five minutes.",
+        "A pushed DAG is parsed about 3 s after the push instead of minutes.",
+        lines=AIRFLOW_2,
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL",
+        "120",
+        "A DAG file that has not changed is parsed every two minutes instead of every 30 s; a changed one at once.",
+        "As for Airflow 3, whose setting is the one above.",
+        lines=AIRFLOW_2,
+    ),
+    Setting(
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL",
+        "0",
+        "A DAG that has changed is stored when it is parsed, not only 30 s after it was stored before.",
+        "A test that pushes a DAG twice would wait for half a minute.",
+        lines=AIRFLOW_2,
+    ),
+    Setting(
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL",
+        "0",
+        "Scheduler and webserver look at each use whether a stored DAG has changed, instead of every ten seconds.",
+        "A run that is triggered right after a push would have the tasks of before.",
+        lines=AIRFLOW_2,
+    ),
+    Setting(
+        "AIRFLOW__WEBSERVER__WORKERS",
+        "2",
+        "Two web processes instead of four, for two cores; each answers one request at a time.",
+        "Each holds some 150 MiB, and more of them do not answer sooner.",
+        lines=AIRFLOW_2,
     ),
     Setting(
         "AIRFLOW__CELERY__WORKER_CONCURRENCY",
@@ -85,6 +131,7 @@ SETTINGS: tuple[Setting, ...] = (
         "itest_logging.LOGGING_CONFIG",
         "Names the S3 log handler instead of letting each component find it among all providers' handlers.",
         "1 CPU-second less (Google's cloud storage library is not imported) in each of five processes at boot.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "ITEST_GC_THRESHOLD",
@@ -102,6 +149,7 @@ SETTINGS: tuple[Setting, ...] = (
         "an older Airflow could not use it (`harness/mocks/pods_site/itest_versions.py`).",
         "Building it takes 0.6 instead of 4.3 CPU-seconds, and 40 MiB less, in the API server at boot and wherever "
         "else it is built (triggerer, DAG processor).",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "ITEST_ROUTES",
@@ -110,6 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
         "each first request takes some 10 ms longer (`harness/mocks/pods_site/itest_routes.py`).",
         "The API server's application is made in 2.0 instead of 8.8 CPU-seconds, most of which went into routes that "
         "are copied on and never asked for.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "ITEST_IMPORTS",
@@ -121,6 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
         "A scheduler imports 1,500 modules instead of 2,200. CPU-seconds at boot: 0.4 for the log server in three "
         "pods, 1.2 "
         "for the DAG processor's API, 0.25 for libcst and 0.2 for Alembic in each.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "ITEST_TASK_MODULES",
@@ -128,6 +178,7 @@ SETTINGS: tuple[Setting, ...] = (
         "What only running tasks use is imported with its first use: the S3 log handler with the AWS SDK, and the task "
         "runner, which Airflow imports to see whether a secret has to be told to it. Not so in a worker (below).",
         "0.4 CPU-seconds for the AWS SDK in four pods, up to 0.5 for the task runner in API server and scheduler.",
+        lines=AIRFLOW_3,
     ),
     Setting(
         "AIRFLOW__DATABASE__CHECK_MIGRATIONS",
@@ -171,10 +222,20 @@ LOGGING_MODULE_DIR = f"{SHARED_DIR}/python"
 """On the pods' PYTHONPATH: `sitecustomize` and `itest_logging`, put there by the mocks."""
 
 
-WORKER = {"ITEST_TASK_MODULES": "early"}
+WORKER: Mapping[LineName, Mapping[str, str]] = {"3": {"ITEST_TASK_MODULES": "early"}, "2.11": {}}
 """What a worker has instead: its tasks are forks of it, so what it imports at its start they need not."""
 
 
-def environment(faithful: bool) -> dict[str, str]:
-    """The settings as environment variables; none of them for a `faithful` mirror."""
-    return {} if faithful else {s.variable: s.value for s in SETTINGS}
+def of_line(line: LineName) -> tuple[Setting, ...]:
+    """The settings that this line of Airflow has."""
+    return tuple(s for s in SETTINGS if line in s.lines)
+
+
+def environment(line: LineName, faithful: bool) -> dict[str, str]:
+    """The line's settings as environment variables; none of them for a `faithful` mirror."""
+    return {} if faithful else {s.variable: s.value for s in of_line(line)}
+
+
+def worker(line: LineName) -> dict[str, str]:
+    """What a worker's environment has instead, as variables."""
+    return dict(WORKER[line])

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import images, prepare, registry
+from harness import prepare, registry
 from harness.content import ContentError
 from harness.engine import EngineError
 from harness.images import ImageError
 from harness.paths import ROOT
 from harness.prepare import OptionError, Options
+from harness.releases import DEFAULT
 from harness.upgrade import sides, snapshot, static
 from harness.upgrade.facts import FactsError
 from harness.upgrade.findings import EXIT_CODES, Assessment, Verdict, exit_code
@@ -68,7 +69,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--to",
         dest="new",
         metavar="IMAGE",
-        default=images.AIRFLOW_VERSION,
+        default=DEFAULT,
         help="what shall run (default: %(default)s)",
     )
     parser.add_argument(

@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from harness import engine, images, prepare
+from harness import engine, prepare
 from harness.images import ImageError
-from harness.paths import ROOT
 from harness.prepare import Options
+from harness.releases import DEFAULT, LOCKS, versions
 
 VERSION = re.compile(r"\d+(\.\d+)+")
-LOCKS = "airflow-image/locks"
 ARGUMENT = "AIRFLOW_VERSION="
-
-
-def versions() -> list[str]:
-    """Versions of Airflow that there are locks for, the oldest first."""
-    found = [path.stem.removeprefix("airflow-") for path in (ROOT / LOCKS).glob("airflow-*.txt")]
-    return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
 
 
 def image(asked: str, options: Options) -> str:
@@ -27,7 +20,7 @@ def image(asked: str, options: Options) -> str:
     It is built or pulled where it is missing. Raises `ImageError`, naming what there is.
     """
     if not VERSION.fullmatch(asked):
-        return _obtain(replace(options, given={"airflow": asked}), images.AIRFLOW_VERSION)
+        return _obtain(replace(options, given={"airflow": asked}), DEFAULT)
     if asked not in versions():
         raise ImageError(
             f"there is no lock for Airflow {asked}, only for {', '.join(versions())}. Name one of those, or an image "

@@ -17,7 +17,7 @@ from harness.settings import new_stack_name
 from harness.waits import eventually
 
 WORD = """
-from airflow.sdk import dag, task
+from airflow.providers.common.compat.sdk import dag, task
 
 
 @dag(schedule=None)

@@ -8,8 +8,8 @@ from harness.mocks.readers import SlackReader
 from harness.mocks.tenancy import new_tenant
 
 TELLS = """
+from airflow.providers.common.compat.sdk import dag, task
 from airflow.providers.slack.hooks.slack import SlackHook
-from airflow.sdk import dag, task
 
 
 @dag(schedule=None, max_active_runs=200)
@@ -27,7 +27,7 @@ tells_the_team()
 """
 
 SHORT = """
-from airflow.sdk import dag, task
+from airflow.providers.common.compat.sdk import dag, task
 
 
 @dag(schedule=None, max_active_runs=200)
@@ -74,20 +74,22 @@ def test_a_reset_brings_back_everything_that_a_test_can_change(env: Environment,
     env.airflow.delete_connection("slack.ic_os_rollout")
     env.airflow.set_variable("made.by.a.test", "x")
     assert env.content.revision != revision
-    assert reset.differences(env.database), "the check can fail"
+    assert reset.differences(env.database, env.line.tables), "the check can fail"
     assert not env.mocks.pristine()
     [(began,)] = env.database.rows("SELECT now()")
 
     env.reset(revision)
 
-    assert reset.differences(env.database) == []
+    assert reset.differences(env.database, env.line.tables) == []
     assert env.mocks.pristine()
     assert env.airflow.runs() == []
     assert env.airflow.call("GET", "/variables/made.by.a.test", missing_ok=True) is None
     assert env.airflow.call("GET", "/connections/slack.ic_os_rollout")["conn_type"] == "slack"
     assert {pod.revision for pod in env.content.pods().values()} == {revision}
     assert {dag["dag_id"] for dag in env.airflow.pages("/dags", "dags")} == before
-    [(parsed,)] = env.database.rows("SELECT min(last_parsed_time) FROM dag WHERE NOT is_stale")
+    living = [dag_id for (dag_id,) in env.database.rows(env.line.tables.living_dags)]
+    query = "SELECT min(last_parsed_time) FROM dag WHERE dag_id = ANY(%s)"
+    [(parsed,)] = env.database.rows(query, [living])
     assert parsed >= began, "else the DAG processor takes the DAG for one that has gone from its file"
 
     again = env.airflow.trigger(env.add_dag("tells_the_team", TELLS), {"word": "again"})

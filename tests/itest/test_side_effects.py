@@ -12,8 +12,8 @@ POSTS_AND_LINGERS = """
 import time
 from datetime import timedelta
 
+from airflow.providers.common.compat.sdk import dag, task
 from airflow.providers.slack.hooks.slack import SlackHook
-from airflow.sdk import dag, task
 
 
 @dag(schedule=None)
@@ -34,8 +34,8 @@ posts_and_lingers()
 POST = Expected("slack.message", target="ic-os-rollout", task_id="tell")
 
 TELLS_MAPPED = """
+from airflow.providers.common.compat.sdk import dag, task
 from airflow.providers.slack.hooks.slack import SlackHook
-from airflow.sdk import dag, task
 
 
 @dag(schedule=None)

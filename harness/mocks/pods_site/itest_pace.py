@@ -17,31 +17,41 @@ if TYPE_CHECKING:
 TRIGGERER = "airflow.jobs.triggerer_job_runner"
 SCHEDULER = "airflow.jobs.scheduler_job_runner"
 AIRFLOWS_PAUSE = 1
-"""Seconds that the runner waits between two rounds, in Airflow 3.0 to 3.3 (`TriggerRunner.arun`)."""
+"""Seconds that the triggerer waits between two rounds. In Airflow 3.0 to 3.3 the runner (`TriggerRunner.arun`)
+waits by anyio; in 2.11 it waits by asyncio, and its main thread by `time`."""
+WAITS = {"anyio": "move_on_after", "asyncio": "sleep", "time": "sleep"}
+"""Modules by which it may wait, and the function of each that takes the seconds."""
 IDLE_ROUNDS = 30
 """After so many rounds in a row in which the scheduler had nothing to do, it rests: about four seconds."""
 
 
-class QuickAnyio:
-    """The module `anyio` as the triggerer sees it: a wait of Airflow's pause takes `pause` seconds instead."""
+class Quick:
+    """A module as the triggerer sees it: where its function `name` is to wait for Airflow's pause, it is `pause`."""
 
-    def __init__(self, anyio: Any, pause: float) -> None:
-        self._anyio = anyio
+    def __init__(self, module: Any, name: str, pause: float) -> None:
+        self._module = module
+        self._name = name
         self._pause = pause
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._anyio, name)
+        found = getattr(self._module, name)
+        if name != self._name:
+            return found
 
-    def move_on_after(self, delay: float | None, *arguments: Any, **options: Any) -> Any:
-        wait = self._pause if delay == AIRFLOWS_PAUSE else delay
-        return self._anyio.move_on_after(wait, *arguments, **options)
+        def wait(delay: float | None, *arguments: Any, **options: Any) -> Any:
+            return found(self._pause if delay == AIRFLOWS_PAUSE else delay, *arguments, **options)
+
+        return wait
 
 
 def quicken_triggerer(pause: float) -> None:
     """Have the triggerer's runner wait `pause` seconds between rounds, once it is imported."""
 
     def change(module: Any) -> None:
-        module.anyio = QuickAnyio(module.anyio, pause)
+        known = [name for name in WAITS if hasattr(module, name)]
+        # Airflow 3's runner knows the others, too, but waits for other things by them.
+        for name in known if "anyio" not in known else ["anyio"]:
+            setattr(module, name, Quick(getattr(module, name), WAITS[name], pause))
 
     after_import(TRIGGERER, change)
 

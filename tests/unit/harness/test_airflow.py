@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from harness.airflow import Airflow, AirflowError, RunFailed
+from harness.lines import rest
 from harness.waits import WaitTimeout
 
 RUN = "/api/v2/dags/d/dagRuns/r"
@@ -76,7 +77,9 @@ def client(events: list[str]) -> Iterator[Callable[[Answers], Airflow]]:
         record = lambda kind, **facts: events.append(kind)  # noqa: E731
         run_state = answers.get(RUN, {}).get("state") if isinstance(answers.get(RUN), dict) else None
         watched = Watched(run_state)
-        made.append(Airflow("http://api", "admin", "x", record, watched, "", httpx.MockTransport(answer)))
+        made.append(
+            Airflow(rest.V2, "http://api", "admin", "x", record, watched, "", httpx.MockTransport(answer))
+        )
         return made[-1]
 
     yield make
@@ -200,3 +203,72 @@ def test_a_variable_is_replaced_whether_or_not_it_was_there(client: Callable[[An
 
     client({"/api/v2/variables": post}).set_variable("k", "v")
     assert posted == [{"key": "k", "value": "v", "description": ""}]
+
+
+# ---- v1
+
+
+@pytest.fixture
+def old() -> Iterator[Callable[[Answers], Airflow]]:
+    """Makes clients of v1, which takes a password and keeps each request of theirs in `asked`."""
+    made: list[Airflow] = []
+
+    def make(answers: Answers) -> Airflow:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if request.headers["Authorization"] != "Basic YWRtaW46eA==":
+                return httpx.Response(401)
+            found = answers.get(request.url.path)
+            found = found(request) if callable(found) else found
+            if isinstance(found, httpx.Response):
+                return found
+            return httpx.Response(404, text="gone") if found is None else httpx.Response(200, json=found)
+
+        transport = httpx.MockTransport(answer)
+        ignore = lambda kind, **facts: None  # noqa: E731
+        made.append(Airflow(rest.V1, "http://web", "admin", "x", ignore, Watched("success"), "", transport))
+        return made[-1]
+
+    yield make
+    for airflow in made:
+        airflow.close()
+
+
+OLD_RUN = "/api/v1/dags/d/dagRuns/r"
+
+
+def test_v1_starts_a_run_without_a_logical_date(old: Callable[[Answers], Airflow]) -> None:
+    posted: list[Any] = []
+
+    def post(request: httpx.Request) -> Any:
+        posted.append(json.loads(request.content))
+        return {}
+
+    answers = {"/api/v1/dags/d": {"is_paused": False}, "/api/v1/dags/d/dagRuns": post}
+    run = old(answers).trigger("d", {"a": 1})
+    assert posted == [{"dag_run_id": run.run_id, "conf": {"a": 1}}]
+
+
+def test_v1_gives_a_pushed_value_as_it_is(old: Callable[[Answers], Airflow]) -> None:
+    def value(request: httpx.Request) -> Any:
+        assert request.url.params["stringify"] == "false"
+        return {"value": {"a": [1]}}
+
+    path = f"{OLD_RUN}/taskInstances/t/xcomEntries/return_value"
+    assert old({path: value}).run("d", "r").xcom("t") == {"a": [1]}
+
+
+def test_v1_writes_a_log_as_a_list_of_hosts_and_texts(old: Callable[[Answers], Airflow]) -> None:
+    content = str([("", '*** Found logs in s3:\n*** s3://airflow-logs/x.log\nValueError: it\'s "no"')])
+    answers = {
+        f"{OLD_RUN}/taskInstances": {"task_instances": [FAILED], "total_entries": 1},
+        f"{OLD_RUN}/taskInstances/boom/logs/1": {"content": content},
+    }
+    assert old(answers).run("d", "r").logs("boom").endswith('\nValueError: it\'s "no"')
+
+
+def test_a_fault_of_v1_is_told_at_once_since_nothing_tells_what_it_is(
+    old: Callable[[Answers], Airflow],
+) -> None:
+    answers = [httpx.Response(500, text="Database error")]
+    with pytest.raises(AirflowError, match="500 Database error"):
+        _ = old({OLD_RUN: lambda request: answers.pop(0)}).run("d", "r").state

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from harness import parsing
+from harness.lines.parsing import DAG_PROCESSOR_POD as PARSER
+from harness.lines.parsing import INSIDE_SCHEDULER
+from harness.runtime.base import Process
 from harness.runtime.fake import FakeRuntime
-from harness.services.airflow3 import DAG_PROCESSOR
 from harness.waits import WaitTimeout
 
 
@@ -38,13 +40,13 @@ def test_what_is_missing_is_named() -> None:
 def runtime() -> FakeRuntime:
     """One whose DAG processor runs."""
     made = FakeRuntime()
-    made.restart(DAG_PROCESSOR)
+    made.restart(PARSER.service)
     return made
 
 
 def test_the_dag_processor_is_frozen_between_two_parses(runtime: FakeRuntime) -> None:
     runtime.forked = [1, 1, 0, 1, 0, 0]
-    parsing.freeze_between_parses(runtime)
+    parsing.freeze_between_parses(runtime, PARSER)
     assert runtime.forked == []
     assert runtime.frozen == ["pause", "unpause", "pause"]
 
@@ -54,11 +56,33 @@ def test_a_file_that_hangs_keeps_nobody_from_freezing_all(
 ) -> None:
     monkeypatch.setattr(parsing, "FREEZE_WITHIN", 0)
     runtime.forked = [1] * 100
-    parsing.freeze_between_parses(runtime)
-    assert runtime.states()[DAG_PROCESSOR].status == "running"
+    parsing.freeze_between_parses(runtime, PARSER)
+    assert runtime.states()[PARSER.service].status == "running"
 
 
 def test_a_dag_processor_that_was_ended_is_left_alone(runtime: FakeRuntime) -> None:
-    runtime.kill(DAG_PROCESSOR)
-    parsing.freeze_between_parses(runtime)
+    runtime.kill(PARSER.service)
+    parsing.freeze_between_parses(runtime, PARSER)
     assert runtime.frozen == []
+
+
+MANAGER = "airflow scheduler -- DagFileProcessorManager"
+
+
+@pytest.mark.parametrize(
+    ("title", "parent", "parses"),
+    [
+        ("airflow scheduler - DagFileProcessor /opt/airflow/content/dags/a.py", MANAGER, True),
+        (MANAGER, MANAGER, True),
+        (MANAGER, "airflow scheduler", False),
+        # Airflow sends many tasks at once by forks of the scheduler.
+        ("airflow scheduler", "airflow scheduler", False),
+    ],
+)
+def test_a_scheduler_parses_in_children_of_its_manager(title: str, parent: str, parses: bool) -> None:
+    class Listing(FakeRuntime):
+        def processes(self, service: str) -> list[Process]:
+            assert service == "scheduler"
+            return [Process(title, parent)]
+
+    assert parsing.is_parsing(Listing(), INSIDE_SCHEDULER) is parses

@@ -100,7 +100,7 @@ def test_a_faithful_mirror_has_none_of_the_settings_for_speed() -> None:
     quick, faithful = build("default", "stand-in"), build("default", "stand-in", faithful=True)
     for pod, plain in zip(quick.pods, faithful.pods, strict=True):
         assert pod.main.environment.keys() - plain.main.environment.keys() == {
-            setting.variable for setting in speed.SETTINGS
+            setting.variable for setting in speed.of_line("3")
         }, pod.name
         assert plain.main.cpu_shares == 1024
     assert "--without-mingle" in quick.service("worker-1").command

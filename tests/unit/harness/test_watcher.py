@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from harness.lines.tables import AIRFLOW_3
 from harness.waits import eventually
-from harness.watcher import HEARTBEATS, PATIENCE, Rows, Watcher, WatchError
+from harness.watcher import PATIENCE, Rows, Watcher, WatchError
 
 T0 = datetime(2026, 11, 24, tzinfo=UTC)
 T1 = datetime(2026, 11, 25, tzinfo=UTC)
@@ -52,7 +53,7 @@ def tables() -> Tables:
 @pytest.fixture
 def watcher(tables: Tables) -> Iterator[Watcher]:
     rows: Rows = tables
-    made = Watcher(rows, tick=0.005)
+    made = Watcher(rows, AIRFLOW_3, tick=0.005)
     yield made
     made.close()
 
@@ -109,10 +110,10 @@ def test_a_dag_counts_once_it_was_parsed_after_the_given_time(watcher: Watcher, 
 def test_a_mirror_is_ready_when_all_have_beaten_and_something_was_parsed(
     watcher: Watcher, tables: Tables
 ) -> None:
-    tables.jobs = sorted(HEARTBEATS)[1:]
+    tables.jobs = sorted(AIRFLOW_3.heartbeats)[1:]
     tables.parsed = True
     assert not watcher.ready(T0, 0.05), "one component has not beaten"
-    tables.jobs, tables.parsed = sorted(HEARTBEATS), False
+    tables.jobs, tables.parsed = sorted(AIRFLOW_3.heartbeats), False
     assert not watcher.ready(T0, 0.05), "nothing was parsed"
     tables.parsed = True
     assert watcher.ready(T0, 10)
@@ -131,7 +132,7 @@ def test_a_database_that_stays_away_is_told_to_those_who_wait(watcher: Watcher, 
 
 
 def test_closing_ends_every_wait(tables: Tables) -> None:
-    watcher = Watcher(tables, tick=0.005)
+    watcher = Watcher(tables, AIRFLOW_3, tick=0.005)
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(watcher.run_ended, "d", "r", 30)
         eventually(lambda: watcher._waiters, "somebody to wait", 10, 0.01)

@@ -31,6 +31,29 @@ anyio.run(runner.arun, 2)
 anyio.run(runner.arun, 1, 5)
 print(waited)
 """
+OLD_RUNNER = """
+import asyncio, time
+
+def loop():
+    time.sleep(1)
+    time.sleep(5)
+
+async def arun():
+    await asyncio.sleep(1)
+    await asyncio.sleep(0.1)
+"""
+ASK_OLD = """
+import asyncio, time
+from airflow.jobs import triggerer_job_runner as runner
+
+waited = []
+async def sleep(delay):
+    waited.append(delay)
+time.sleep, asyncio.sleep = waited.append, sleep
+runner.loop()
+asyncio.run(runner.arun())
+print(waited)
+"""
 SCHEDULER = """
 import time
 from airflow.jobs.job import perform_heartbeat
@@ -111,3 +134,9 @@ def test_a_scheduler_rests_until_it_is_busy_and_again_once_it_has_long_been_idle
 @pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
 def test_without_a_positive_number_the_scheduler_never_rests(airflow: Path, text: str) -> None:
     assert ask(airflow, SLEEPS, ITEST_SCHEDULER_REST=text).startswith("63 ")
+
+
+def test_an_old_triggerer_and_its_runner_wait_as_long_as_is_asked_for(airflow: Path) -> None:
+    (airflow / "airflow" / "jobs" / "triggerer_job_runner.py").write_text(OLD_RUNNER)
+    assert ask(airflow, ASK_OLD, ITEST_TRIGGERER_PAUSE="0.2") == "[0.2, 5, 0.2, 0.1]"
+    assert ask(airflow, ASK_OLD) == "[1, 5, 1, 0.1]"
