@@ -6,6 +6,11 @@ JUNIT := .itest/junit
 PYTEST := $(PYTHON) -m pytest
 PYTEST_ENGINE = DOCKER_HOST="$$(scripts/bootstrap engine)" $(PYTEST)
 
+ifdef AIRFLOW
+# Whatever boots a mirror or builds images does so for this version, or the newest of this line.
+export ITEST_AIRFLOW := $(AIRFLOW)
+endif
+
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,7 +23,7 @@ bootstrap: ## an engine and the Python environment, where they are missing
 python:
 	@scripts/bootstrap python
 
-itest: ## boot the mirror and run the integration tests on it (the main job)
+itest: ## boot the mirror and run the integration tests on it (the main job; AIRFLOW=2.11: on that line)
 	$(ITEST) run
 
 test: lint types unit contract image-test syncer-containers itest ## everything but the slow tests
@@ -76,7 +81,7 @@ image-test: ## tests of the image, and of content and CockroachDB support inside
 sql-audit: ## run the tests, and tell which of their statements are risky on CockroachDB; fails on new ones
 	$(ITEST) sql-audit
 
-up: ## a mirror to look at, which tests then attach to (CONTENT_REV=..., AIRFLOW_IMAGE=...)
+up: ## a mirror to look at, which tests then attach to (CONTENT_REV=..., AIRFLOW=2.11, AIRFLOW_IMAGE=...)
 	$(ITEST) up
 
 down: ## remove what `make up` started

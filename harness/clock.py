@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from harness.database import Database
-from harness.due import QUERY, Due, Outlook, Sleeper, outlook
+from harness.due import Due, Outlook, Sleeper, outlook
 from harness.history import Recorder
 from harness.lines import line_for
 from harness.runtime.base import Runtime
@@ -138,7 +138,7 @@ class Clock:
 
     def outlook(self) -> Outlook:
         """Whether anything is at work now, and what is due when."""
-        [(state,)] = self._database.rows(QUERY)
+        [(state,)] = self._database.rows(self._tables.waiting)
         offset, sleepers = self._read()
         seen = outlook(state, sleepers, self._at(offset), self._fernet_key)
         change = self.change_of_mocks()

@@ -7,12 +7,13 @@ import subprocess
 from pathlib import Path
 
 from harness import engine, seeding
-from harness.compose import image_variable
+from harness.compose import image_variable, render
 from harness.environment import ContentSource, Environment, without_content
 from harness.images import DatabaseKind
 from harness.labels import Owner, this_host
 from harness.paths import ROOT, STATE
 from harness.prepare import Prepared
+from harness.releases import DEFAULT as RELEASE
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.network import dns_address, free_subnet
 from harness.runtime.sweep import remove_stack, stacks
@@ -45,8 +46,17 @@ def compose_command() -> list[str]:
 
 
 def file_of(topology: str, kind: DatabaseKind) -> Path:
-    """The generated compose file of a topology on a kind of database."""
+    """The generated compose file of a topology on a kind of database, of the version that production runs."""
     return ROOT / "compose" / f"{topology}.{kind}.yaml"
+
+
+def _file(prepared: Prepared, stack: str) -> Path:
+    """The compose file to start from: a generated one, or for another version one that is made beside the keys."""
+    if prepared.topology.airflow == RELEASE:
+        return file_of(prepared.topology.name, prepared.database)
+    path = folder(stack) / "compose.yaml"
+    path.write_text(render(prepared.topology, prepared.database))
+    return path
 
 
 def _environment_file(prepared: Prepared, stack: str, settings: StackSettings) -> Path:
@@ -73,10 +83,10 @@ def _quoted(value: str) -> str:
     return f"'{value}'"
 
 
-def _compose(prepared: Prepared, env_file: Path, *arguments: str) -> None:
+def _compose(file: Path, env_file: Path, *arguments: str) -> None:
     command = [
         *compose_command(),
-        f"--file={file_of(prepared.topology.name, prepared.database)}",
+        f"--file={file}",
         f"--env-file={env_file}",
         *arguments,
     ]
@@ -93,16 +103,16 @@ def up(prepared: Prepared, content: ContentSource, stack: str = DEFAULT) -> Envi
         raise ComposeError(f"the stack {stack} is there already; remove it with: make down")
     settings = StackSettings.generate(stack)
     settings.save(folder(stack) / "settings.json")
-    env_file = _environment_file(prepared, stack, settings)
+    env_file, file = _environment_file(prepared, stack, settings), _file(prepared, stack)
     first = [s.name for s in without_content(prepared.topology)]
-    _compose(prepared, env_file, "up", "--detach", *first)
+    _compose(file, env_file, "up", "--detach", *first)
     runtime = DockerRuntime(
         stack, prepared.topology, prepared.references, settings.placeholders, Owner.kept()
     )
     eventually(lambda: _healthy(runtime, prepared, first), "the infrastructure to be healthy", 120)
     env = Environment.attach(prepared, stack, settings, folder(stack))
     content(env.content)
-    _compose(prepared, env_file, "up", "--detach")
+    _compose(file, env_file, "up", "--detach")
     services = [s.name for s in prepared.topology.lasting()]
     eventually(
         lambda: _healthy(runtime, prepared, services),

@@ -1,8 +1,8 @@
 """What a stack waits for: whether anything is at work, and if not, the moments at which something becomes due.
 
-Read from the metadata database in one statement, so that all of it is of the same moment, and then from the virtual
-clock, where those who sleep say until when. In that order: who was asleep in the database's answer and has woken up
-since is missing among the sleepers, and counts as at work.
+Read from the metadata database in one statement (`harness.lines.waiting`), so that all of it is of the same moment, and
+then from the virtual clock, where those who sleep say until when. In that order: who was asleep in the database's
+answer and has woken up since is missing among the sleepers, and counts as at work.
 """
 
 from __future__ import annotations
@@ -25,40 +25,6 @@ DEFAULT_RETRY_DELAY = 300.0
 """Seconds; Airflow's default of `[core] default_task_retry_delay`."""
 MAX_RETRY_DELAY = 24 * 60 * 60
 """Seconds; `MAX_RETRY_DELAY` in Airflow's task SDK."""
-
-QUERY = """
-SELECT json_build_object(
- 'at', now(),
- 'examined', (SELECT min(r.last_scheduling_decision) FROM dag_run r JOIN dag d USING (dag_id)
-   WHERE NOT d.is_paused AND r.state = 'running'),
- 'active', (SELECT json_agg(json_build_array(dag_id, run_id, task_id, map_index, state)) FROM task_instance
-   WHERE state IN ('queued', 'scheduled', 'running', 'restarting')),
- 'unexamined', (SELECT json_agg(json_build_array(r.dag_id, r.run_id)) FROM dag_run r JOIN dag d USING (dag_id)
-   WHERE NOT d.is_paused AND (
-     r.state = 'running' AND (r.last_scheduling_decision IS NULL OR r.last_scheduling_decision <= (
-       SELECT max(t.updated_at) FROM task_instance t
-       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.state IS DISTINCT FROM 'running'))
-     OR r.state = 'queued' AND r.run_after <= now()
-       AND d.max_active_runs > (
-         SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running'))),
- 'later', (SELECT json_agg(json_build_array(r.dag_id, r.run_id, r.run_after)) FROM dag_run r
-   WHERE r.state = 'queued' AND r.run_after > now()),
- 'deferred', (SELECT json_agg(json_build_array(
-     t.dag_id, t.run_id, t.task_id, t.map_index, t.trigger_timeout, g.id, g.classpath, g.kwargs))
-   FROM task_instance t JOIN trigger g ON g.id = t.trigger_id WHERE t.state = 'deferred'),
- 'rescheduled', (SELECT json_agg(json_build_array(t.dag_id, t.run_id, t.task_id, t.map_index,
-     (SELECT max(s.reschedule_date) FROM task_reschedule s WHERE s.ti_id = t.id)))
-   FROM task_instance t WHERE t.state = 'up_for_reschedule'),
- 'retrying', (SELECT json_agg(json_build_object(
-     'key', json_build_array(t.dag_id, t.run_id, t.task_id, t.map_index), 'end', t.end_date,
-     'try_number', t.try_number, 'override', t.retry_delay_override, 'logical_date', r.logical_date,
-     'dag', (SELECT s.data FROM serialized_dag s WHERE s.dag_version_id = t.dag_version_id)))
-   FROM task_instance t JOIN dag_run r USING (dag_id, run_id) WHERE t.state = 'up_for_retry'),
- 'schedules', (SELECT json_agg(json_build_array(dag_id, next_dagrun_create_after)) FROM dag
-   WHERE NOT is_paused AND NOT is_stale AND NOT exceeds_max_non_backfill AND next_dagrun_create_after IS NOT NULL),
- 'deadlines', (SELECT json_agg(json_build_array(deadline_time)) FROM deadline WHERE NOT missed)
-)
-"""
 
 Name = str
 
@@ -102,7 +68,7 @@ class Sleeper:
 
 
 def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime, fernet_key: str) -> Outlook:
-    """What `QUERY` told (`state`) and who sleeps, put together; `now` is the virtual time."""
+    """What the statement told (`state`) and who sleeps, put together; `now` is the virtual time."""
     asleep = [s for s in sleepers if s.until > now]
     busy, due = list[str](), list[Due]()
     _tasks(state["active"] or [], asleep, busy, due)

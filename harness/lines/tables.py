@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import LiteralString
 
+from harness.lines import waiting
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -22,6 +24,8 @@ class Tables:
     """Path below the DAGs folder of each file with a DAG that was parsed after a time."""
     broken_files: LiteralString
     """The same for each file that cannot be imported."""
+    waiting: LiteralString
+    """What the stack is at work on, and what it waits for (`harness.due`)."""
     kept: frozenset[str] = field(default_factory=frozenset)
     """Tables that a reset leaves alone only in this line."""
 
@@ -33,6 +37,7 @@ AIRFLOW_3 = Tables(
     pristine_dags="SELECT dag_id FROM pristine.dag WHERE NOT is_stale",
     parsed_files="SELECT relative_fileloc FROM dag WHERE last_parsed_time > %s",
     broken_files="SELECT filename FROM import_error",
+    waiting=waiting.AIRFLOW_3,
 )
 
 AIRFLOW_2 = Tables(
@@ -43,6 +48,7 @@ AIRFLOW_2 = Tables(
     # Both are whole paths.
     parsed_files="SELECT regexp_replace(fileloc, '^.*/content/dags/', '') FROM dag WHERE last_parsed_time > %s",
     broken_files="SELECT regexp_replace(filename, '^.*/content/dags/', '') FROM import_error",
+    waiting=waiting.AIRFLOW_2,
     # Who has logged in stays logged in, and each login is counted.
     kept=frozenset({"session", "ab_user"}),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.releases import LineName
-from harness.services.speed import AIRFLOW_3, Setting
+from harness.services.speed import AIRFLOW_2, AIRFLOW_3, Setting
 from harness.topology import After, Healthcheck, Mount, Pod, Service
 
 NAME = "clock"
@@ -86,6 +86,34 @@ SETTINGS: tuple[Setting, ...] = (
         "tests/itest/test_clock.py::test_a_jump_parses_no_file_again_and_what_is_pushed_after_it_is_parsed_at_once. "
         "Every jump would have all files parsed again: a second of CPU each.",
         lines=AIRFLOW_3,
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD",
+        TEN_YEARS,
+        "A task whose heartbeats stopped is not noticed for ten years instead of five minutes, nor does it end itself.",
+        HEARTBEAT,
+        lines=AIRFLOW_2,
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__STALE_DAG_THRESHOLD",
+        TEN_YEARS,
+        "A DAG whose file was not parsed for ten years, instead of 50 s, counts as gone.",
+        "As for Airflow 3.",
+        lines=AIRFLOW_2,
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__DAG_STALE_NOT_SEEN_DURATION",
+        TEN_YEARS,
+        "A DAG that nobody has seen for ten years, instead of ten minutes, counts as gone.",
+        "As for Airflow 3.",
+        lines=AIRFLOW_2,
+    ),
+    Setting(
+        "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL",
+        TEN_YEARS,
+        "A DAG file that has not changed is not parsed again for ten years, instead of 30 s; a changed one at once.",
+        "As for Airflow 3.",
+        lines=AIRFLOW_2,
     ),
     Setting(
         "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME",

@@ -114,6 +114,14 @@ SETTINGS: tuple[Setting, ...] = (
         lines=AIRFLOW_2,
     ),
     Setting(
+        "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD",
+        "60",
+        "A task whose process has died is noticed a minute after its last heartbeat instead of five. Airflow 3 notices "
+        "at once, by what Celery tells of it.",
+        "tests/itest/test_side_effects.py::test_a_worker_that_dies_after_its_post_leaves_a_duplicate_in_the_ledger",
+        lines=AIRFLOW_2,
+    ),
+    Setting(
         "AIRFLOW__WEBSERVER__WORKERS",
         "2",
         "Two web processes instead of four, for two cores; each answers one request at a time.",
@@ -202,6 +210,14 @@ SETTINGS: tuple[Setting, ...] = (
         "A worker imports these before it forks, for all its tasks (`harness/mocks/pods_site/itest_early.py`).",
         "0.04 CPU-seconds a task for what every DAG file needs, 0.2 for one that posts to Slack; a rollout's worker "
         "takes 7 % less.",
+        lines=AIRFLOW_3,
+    ),
+    Setting(
+        "ITEST_PREIMPORT",
+        "airflow.decorators,airflow.sensors.base,airflow.triggers.temporal,airflow.providers.slack.hooks.slack",
+        "As above.",
+        "As for Airflow 3.",
+        lines=AIRFLOW_2,
     ),
     Setting(
         "CONNECTION_CHECK_MAX_COUNT",

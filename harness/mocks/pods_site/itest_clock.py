@@ -6,6 +6,7 @@ jump does not move, so a trigger's sleep of an hour would take an hour. Standard
 
 from __future__ import annotations
 
+import sys
 import time
 
 from itest_imports import after_import  # type: ignore[import-not-found]  # beside this file
@@ -49,7 +50,7 @@ def slice_sleeps(tasks: Any) -> None:
         if not delay >= LONG:
             return await original(delay, result)
         until = time.time() + delay
-        name = tasks.current_task().get_name()
+        name = name_of_trigger() or tasks.current_task().get_name()
         # So are triggers called by Airflow's triggerer; others who sleep do not hold the clock up.
         if not name.endswith(")") or " (ID " not in name:
             return await _until(until, original, result)
@@ -62,6 +63,18 @@ def slice_sleeps(tasks: Any) -> None:
             made[0].end(place)
 
     tasks.sleep = sleep
+
+
+def name_of_trigger() -> str:
+    """What Airflow 3 would call the current asyncio task, where Airflow 2 runs a trigger in it; "" elsewhere."""
+    kept = sys.modules.get("airflow.utils.log.trigger_handler")
+    if not hasattr(kept, "ctx_trigger_id"):
+        return ""
+    waiting, number = kept.ctx_task_instance.get(None), kept.ctx_trigger_id.get(None)
+    if waiting is None or number is None:
+        return ""
+    key = (waiting.dag_id, waiting.run_id, waiting.task_id, waiting.map_index, waiting.try_number)
+    return f"{'/'.join(map(str, key))} (ID {number})"
 
 
 async def _until(moment: float, sleep: Any, result: Any) -> Any:

@@ -43,6 +43,10 @@ NETWORK = 3
 QUIET_SECONDS = 60.0
 """How long nothing is announced after the mocks did not acknowledge."""
 STRUCTLOG = "structlog_"
+CONTEXTS = ("airflow.sdk.definitions._internal.contextmanager", "airflow.models.taskinstance")
+"""Where Airflow 3 and 2 keep the contexts of the task that a process runs."""
+TRIGGER_LOG = "airflow.utils.log.trigger_handler"
+"""Where Airflow 2 keeps whose trigger the current asyncio task runs, for its log."""
 CHANGES = {
     ("ITEST_ROUTES", "lazy"): ("itest_routes", "examine_late"),
     ("ITEST_EXECUTION_API", "newest"): ("itest_versions", "serve_newest_only"),
@@ -106,8 +110,8 @@ def running_map_index(task_id: str | None) -> Any:
 
     A process that the task has started has no such context.
     """
-    module = sys.modules.get("airflow.sdk.definitions._internal.contextmanager")
-    contexts = getattr(module, "_CURRENT_CONTEXT", None)
+    kept = (getattr(sys.modules.get(name), "_CURRENT_CONTEXT", None) for name in CONTEXTS)
+    contexts = next(filter(None, kept), None)
     try:
         running = contexts[-1]["ti"] if contexts else None
         return running.map_index if running is not None and running.task_id == task_id else None
@@ -129,8 +133,9 @@ def of_trigger_name(name: str) -> Fields | None:
 def of_context() -> Fields | None:
     """The task instance whose trigger the current asyncio task runs, or any task that was started by it.
 
-    Airflow binds its fields to context variables by structlog, and tasks inherit those. A trigger whose fields are
-    not bound is found by its id or, before anything is bound, by the name of the current task.
+    Airflow 3 binds its fields to context variables by structlog, and tasks inherit those. A trigger whose fields are
+    not bound is found by its id or, before anything is bound, by the name of the current task. Airflow 2 keeps the task
+    instance itself in a context variable.
     """
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
@@ -145,6 +150,10 @@ def of_context() -> Fields | None:
     dag_id, run_id, trigger_id = bound.get("dag_id"), bound.get("run_id"), bound.get("trigger_id")
     if isinstance(dag_id, str) and isinstance(run_id, str):
         return _fields(dag_id, run_id, bound.get("task_id"), bound.get("map_index"), bound.get("try_number"))
+    kept = getattr(sys.modules.get(TRIGGER_LOG), "ctx_task_instance", None)
+    waiting = kept.get(None) if kept is not None else None
+    if waiting is not None:
+        return _fields(waiting.dag_id, waiting.run_id, waiting.task_id, waiting.map_index, waiting.try_number)
     try:
         current = asyncio.current_task()
     except RuntimeError:

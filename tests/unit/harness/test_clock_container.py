@@ -99,3 +99,27 @@ def test_a_long_sleep_of_asyncio_ends_when_the_clock_jumps(tmp_path: Path) -> No
         check=False,
     )
     assert (run.stdout, run.returncode) == ("woken\n", 0), run.stderr
+
+
+NAMES = """
+import sys, types
+from contextvars import ContextVar
+import itest_clock
+
+before = itest_clock.name_of_trigger()
+kept = types.ModuleType("trigger_handler")
+kept.ctx_task_instance, kept.ctx_trigger_id = ContextVar("task_instance"), ContextVar("trigger_id")
+sys.modules["airflow.utils.log.trigger_handler"] = kept
+nobodys = itest_clock.name_of_trigger()
+kept.ctx_task_instance.set(types.SimpleNamespace(dag_id="d", run_id="r/1", task_id="t", map_index=-1, try_number=2))
+kept.ctx_trigger_id.set(7)
+print([before, nobodys, itest_clock.name_of_trigger()])
+"""
+
+
+def test_a_trigger_of_airflow_2_sleeps_under_the_name_that_airflow_3_gives() -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(pods_site.__file__).parent)}
+    said = subprocess.run(
+        [sys.executable, "-c", NAMES], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "['', '', 'd/r/1/t/-1/2 (ID 7)']"

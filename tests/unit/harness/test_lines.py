@@ -1,10 +1,12 @@
 """Versions, and the line of Airflow that each belongs to."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+import yaml
 
-from harness import releases
+from harness import compose_stack, prepare, releases
 from harness.catalog import BUILDABLE, build
 from harness.images import DatabaseKind
 from harness.lines import LINES, line_for
@@ -12,6 +14,8 @@ from harness.prepare import OptionError, Options
 from harness.releases import UnknownReleaseError
 from harness.services import clock, speed
 from harness.topology import After
+
+pytest_plugins = ["pytester"]
 
 
 @pytest.mark.parametrize(
@@ -79,3 +83,45 @@ def test_a_setting_is_there_in_its_lines_only() -> None:
 def test_lines_differ_in_all_that_they_hold() -> None:
     two, three = LINES["2.11"], LINES["3"]
     assert [f.name for f in dataclasses.fields(two) if getattr(two, f.name) == getattr(three, f.name)] == []
+
+
+def test_compose_starts_another_version_from_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose_stack, "folder", lambda stack: tmp_path)
+    now, older = (
+        prepare.Prepared(
+            Options(airflow=version), build("default", "stand-in", airflow=version), "stand-in", False, {}
+        )
+        for version in (releases.DEFAULT, "2.11.2")
+    )
+    assert compose_stack._file(now, "s") == compose_stack.file_of("default", "stand-in")
+    made = yaml.safe_load(compose_stack._file(older, "s").read_text())
+    assert "webserver" in made["services"]
+    assert "dag-processor" not in made["services"]
+
+
+MARKED = """
+import pytest
+
+@pytest.fixture
+def env():
+    raise AssertionError("a test that is skipped needs no mirror")
+
+@pytest.mark.only_on("3", reason="assets have watchers there")
+def test_of_airflow_3(env): ...
+
+@pytest.mark.only_on("2.11", reason="SLAs are gone")
+def test_of_airflow_2(): ...
+"""
+
+
+def test_a_test_of_another_line_is_skipped_with_the_reason_before_it_gets_a_mirror(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(MARKED)
+    quiet = ("-p", "no:randomly", "-p", "no:cacheprovider", "-rs", "--strict-markers")
+    result = pytester.runpytest_subprocess(*quiet, "--airflow=2.11")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*Airflow 2.11: assets have watchers there*"])
+    pytester.runpytest_subprocess(*quiet).assert_outcomes(skipped=1, errors=1)

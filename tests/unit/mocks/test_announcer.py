@@ -1,10 +1,12 @@
 """The audit hook of the pods' `sitecustomize` in this process: which connections and look-ups it announces, and how."""
 
+import asyncio
 import socket
 import sys
 import time
 import types
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -97,11 +99,12 @@ def test_what_leads_out_is_what_is_not_in_the_mocks_network(host: Any, leads_out
     assert announcer._leads_out((host, 443)) is leads_out
 
 
+@pytest.mark.parametrize("module", sitecustomize.CONTEXTS)
 def test_a_mapped_task_is_told_apart_by_airflows_own_context(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     contexts = types.ModuleType("contextmanager")
-    monkeypatch.setitem(sys.modules, "airflow.sdk.definitions._internal.contextmanager", contexts)
+    monkeypatch.setitem(sys.modules, module, contexts)
     running = types.SimpleNamespace(task_id="tell", map_index=5)
     found = []
     for current in ([{"ti": running}], [{"ti": types.SimpleNamespace(task_id="other", map_index=6)}], [{}]):
@@ -109,6 +112,25 @@ def test_a_mapped_task_is_told_apart_by_airflows_own_context(
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connecting:
             found.append(endpoint.connect(connecting).map_index)
     assert found == [5, -1, -1], "of another task, or of a context that has changed, it is not known"
+
+
+def test_a_trigger_of_airflow_2_is_known_by_the_task_instance_in_its_context(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = types.ModuleType("trigger_handler")
+    module.ctx_task_instance = kept = ContextVar("task_instance")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, sitecustomize.TRIGGER_LOG, module)
+    waiting = types.SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=3, try_number=2)
+
+    async def trigger() -> object:
+        assert sitecustomize.of_context() is None, "nobody's yet"
+        kept.set(waiting)
+        return await asyncio.create_task(started_by_it())
+
+    async def started_by_it() -> object:
+        return sitecustomize.of_context()
+
+    assert asyncio.run(trigger()) == vars(waiting)
 
 
 @pytest.mark.parametrize(
