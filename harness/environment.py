@@ -395,6 +395,10 @@ class Environment:
 
     # ---- looking
 
+    def deferrals(self) -> dict[str, int]:
+        """Run id to how often its tasks have deferred themselves, by Airflow's own records."""
+        return dict(self.database.rows(self.line.tables.deferrals))
+
     def diagnose(self) -> str:
         """What a person wants to see after a failure: pods' health, the revision each serves, DAG errors."""
         revisions = self.content.pods()

@@ -71,7 +71,7 @@ def tally(env: Environment) -> Tally:
     return Tally(
         dag_runs=len(runs),
         tasks=env.airflow.count("/dags/~/dagRuns/~/taskInstances", state=["success", "failed"]),
-        deferrals=env.airflow.count("/eventLogs", event="deferred"),
+        deferrals=sum(env.deferrals().values()),
         slack_messages=held.slack_messages,
         proposals=held.proposals,
         log_objects=held.log_objects,

@@ -24,6 +24,8 @@ class Tables:
     """Path below the DAGs folder of each file with a DAG that was parsed after a time."""
     broken_files: LiteralString
     """The same for each file that cannot be imported."""
+    deferrals: LiteralString
+    """(run id, how often tasks of that run have deferred themselves)."""
     waiting: LiteralString
     """What the stack is at work on, and what it waits for (`harness.due`)."""
     kept: frozenset[str] = field(default_factory=frozenset)
@@ -37,6 +39,7 @@ AIRFLOW_3 = Tables(
     pristine_dags="SELECT dag_id FROM pristine.dag WHERE NOT is_stale",
     parsed_files="SELECT relative_fileloc FROM dag WHERE last_parsed_time > %s",
     broken_files="SELECT filename FROM import_error",
+    deferrals="SELECT run_id, count(*) FROM log WHERE event = 'deferred' GROUP BY run_id",
     waiting=waiting.AIRFLOW_3,
 )
 
@@ -48,6 +51,9 @@ AIRFLOW_2 = Tables(
     # Both are whole paths.
     parsed_files="SELECT regexp_replace(fileloc, '^.*/content/dags/', '') FROM dag WHERE last_parsed_time > %s",
     broken_files="SELECT regexp_replace(filename, '^.*/content/dags/', '') FROM import_error",
+    # It writes down no deferral, but each time that a try begins or goes on: after a deferral, or rescheduled.
+    deferrals="SELECT run_id, count(*) - count(DISTINCT (dag_id, task_id, map_index, try_number))"
+    " FROM log WHERE event = 'running' GROUP BY run_id",
     waiting=waiting.AIRFLOW_2,
     # Who has logged in stays logged in, and each login is counted.
     kept=frozenset({"session", "ab_user"}),

@@ -15,7 +15,9 @@ WEBSERVER = "webserver"
 SCHEDULER = "scheduler"
 USER = "admin"
 
-BACKENDS = "airflow.providers.fab.auth_manager.api.auth.backend"
+BASIC_AUTH = "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth"
+SESSION = "airflow.api.auth.backend.session"
+"""Airflow adds it where it is missing, and says so in every process."""
 
 CREATE_USER = (
     f"airflow users create --username {USER} --role Admin --firstname Airflow --lastname Admin"
@@ -49,7 +51,7 @@ class Components(airflow.Components):
     PRODUCTION: ClassVar[Mapping[str, str]] = {
         "AIRFLOW__WEBSERVER__SECRET_KEY": "${ITEST_API_SECRET_KEY}",
         # The UI's pages ask the API with their session, clients with a password.
-        "AIRFLOW__API__AUTH_BACKENDS": f"{BACKENDS}.basic_auth,{BACKENDS}.session",
+        "AIRFLOW__API__AUTH_BACKENDS": f"{BASIC_AUTH},{SESSION}",
     }
 
     def core(self) -> tuple[Pod, ...]:

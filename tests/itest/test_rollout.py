@@ -155,5 +155,5 @@ def test_votes_are_waited_for_in_the_triggerer_and_not_on_a_worker(env: Environm
     run.wait_for_task("batch_1.subnet.wait_for_acceptance", "deferred", map_index=0)
     ic.accept(ic.proposals()[0].proposal_id)
     run.wait()
-    assert env.airflow.count("/eventLogs", event="deferred", run_id=run.run_id) >= 1
+    assert env.deferrals()[run.run_id] >= 1
     assert any(request.pod == "triggerer" for request in env.mocks.journal(service="ic_proposals"))

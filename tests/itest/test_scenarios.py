@@ -272,6 +272,9 @@ def test_a_plan_that_is_edited_under_way_is_carried_out_as_edited_and_held_while
     assert "3 proposals made" in texts[-1]
 
 
+@pytest.mark.only_on(
+    "3", reason="a worker's death shows by its heartbeats there, which mean nothing when time is skipped"
+)
 def test_a_worker_lost_after_its_proposal_was_made_does_not_make_another(
     env: Environment, slack: SlackReader, ic: IcReader
 ) -> None:
