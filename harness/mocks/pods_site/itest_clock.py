@@ -67,7 +67,7 @@ def slice_sleeps(tasks: Any) -> None:
 
 def name_of_trigger() -> str:
     """What Airflow 3 would call the current asyncio task, where Airflow 2 runs a trigger in it; "" elsewhere."""
-    kept = sys.modules.get("airflow.utils.log.trigger_handler")
+    kept: Any = sys.modules.get("airflow.utils.log.trigger_handler")
     if not hasattr(kept, "ctx_trigger_id"):
         return ""
     waiting, number = kept.ctx_task_instance.get(None), kept.ctx_trigger_id.get(None)
