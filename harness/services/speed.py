@@ -178,7 +178,6 @@ SETTINGS: tuple[Setting, ...] = (
         "A scheduler imports 1,500 modules instead of 2,200. CPU-seconds at boot: 0.4 for the log server in three "
         "pods, 1.2 "
         "for the DAG processor's API, 0.25 for libcst and 0.2 for Alembic in each.",
-        lines=AIRFLOW_3,
     ),
     Setting(
         "ITEST_TASK_MODULES",

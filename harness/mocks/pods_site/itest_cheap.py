@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-PROVIDERS = tuple(f"airflow.{of}_shared.providers_discovery.providers_discovery" for of in ("", "sdk."))
+PROVIDERS = (
+    "airflow._shared.providers_discovery.providers_discovery",
+    "airflow.sdk._shared.providers_discovery.providers_discovery",
+    # Airflow 2's.
+    "airflow.providers_manager",
+)
 PR_SET_PDEATHSIG = 1
 """Of Linux's `prctl`."""
 

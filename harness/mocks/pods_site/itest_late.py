@@ -106,7 +106,12 @@ def tell_alembic_late(module: ModuleType, execute: Execute) -> None:
 
 
 def build_execution_api_late(module: Any) -> None:
-    """Change `module`, which is the DAG processor's: its API is built for the first request of a DAG file."""
+    """Change `module`, which is the DAG processor's: its API is built for the first request of a DAG file.
+
+    Airflow 2's has none, and stays as it is.
+    """
+    if not hasattr(module, "_make_execution_api"):
+        return
 
     def make() -> Any:
         from itest_late import LateApi  # type: ignore[import-not-found]  # these are a function's of another module
