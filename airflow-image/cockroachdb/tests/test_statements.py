@@ -125,6 +125,25 @@ def test_the_engine_asks_for_read_committed() -> None:
     assert settings.prepare_engine_args()["isolation_level"] == "READ COMMITTED"
 
 
+@pytest.mark.skipif(AIRFLOW.startswith("3."), reason="Airflow 3 does not load its settings again")
+@pytest.mark.proves("reloaded-isolation")
+def test_engines_of_dag_processing_are_read_committed_too() -> None:
+    # In a process of its own: what it loads again would be another module to the tests that follow.
+    unfixed = (
+        "from airflow_cockroachdb import install; install.ALL = ()\n"
+        if os.environ.get("WITHOUT_FIXES")
+        else ""
+    )
+    asked = run_python(
+        f"{unfixed}from airflow.dag_processing import manager\n"
+        "manager.reload_configuration_for_dag_processing()\n"
+        "from airflow import settings\n"
+        "print(settings.prepare_engine_args().get('isolation_level'))\n"
+        "print(settings.engine.dialect.isolation_level)"
+    )
+    assert asked.stdout.splitlines()[-2:] == ["READ COMMITTED"] * 2, asked.stderr
+
+
 def test_an_isolation_level_that_the_operator_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = '{"isolation_level": "SERIALIZABLE"}'
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_ENGINE_ARGS", chosen)

@@ -11,6 +11,7 @@ Transactions"; it must not be switched off in the cluster: sql.txn.read_committe
 from __future__ import annotations
 
 import functools
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -36,6 +37,20 @@ def _sync_engine(module: ModuleType) -> None:
         return arguments
 
     replace(module, "prepare_engine_args", prepare_engine_args)
+
+
+def _reloaded_settings(module: ModuleType) -> None:
+    original = function(module, "reload_configuration_for_dag_processing")
+
+    @functools.wraps(original)
+    def reload_configuration_for_dag_processing() -> None:
+        original()
+        # It has executed airflow.settings anew, which has undone what was changed there, and has made an engine.
+        settings = sys.modules["airflow.settings"]
+        _sync_engine(settings)
+        function(settings, "reconfigure_orm")()
+
+    replace(module, "reload_configuration_for_dag_processing", reload_configuration_for_dag_processing)
 
 
 def _async_engine(module: ModuleType) -> None:
@@ -68,6 +83,13 @@ FIXES = (
         ">=2.11,<3.4",
         "transactions are SERIALIZABLE, and conflicts end components that never repeat a transaction",
         _sync_engine,
+    ),
+    Fix(
+        "reloaded-isolation",
+        "airflow.dag_processing.manager",
+        ">=2.11,<3",
+        "DAG files are processed in SERIALIZABLE transactions, and a conflict leaves a DAG without its serialized form",
+        _reloaded_settings,
     ),
     Fix(
         "async-isolation",
