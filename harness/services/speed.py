@@ -50,6 +50,14 @@ SETTINGS: tuple[Setting, ...] = (
         "took 1 CPU-second.",
     ),
     Setting(
+        "ITEST_DEPENDENCIES",
+        "reachable",
+        "The scheduler evaluates no task instance of whose upstream tasks none has ended. What becomes of them is the "
+        "same, and so is when: their dependencies are not met (`harness/mocks/pods_site/itest_ready.py`).",
+        "A rollout to three subnets, of a DAG for 30 batches, takes 7 CPU-seconds of the scheduler instead of 12.7, "
+        "and 3.3 of the database instead of 5.8; it is done in 14 s instead of 21.",
+    ),
+    Setting(
         "ITEST_TRIGGERER_PAUSE",
         "0.2",
         "The triggerer looks for triggers and hands events over every 0.2 s instead of every second. Airflow has no "

@@ -53,6 +53,7 @@ CHANGES = {
     ("ITEST_IMPORTS", "late"): ("itest_late", "import_late"),
     ("ITEST_TASK_MODULES", "late"): ("itest_late", "mask_without_task_runner"),
     ("ITEST_START", "cheap"): ("itest_cheap", "start_cheaply"),
+    ("ITEST_DEPENDENCIES", "reachable"): ("itest_ready", "evaluate_reachable"),
 }
 """Variables and their values, and which function of which module beside this file is called then."""
 PACES = {"ITEST_TRIGGERER_PAUSE": "quicken_triggerer", "ITEST_SCHEDULER_REST": "rest_scheduler"}

@@ -151,6 +151,7 @@ SITE_MODULES = (
     "itest_late.py",
     "itest_logging.py",
     "itest_pace.py",
+    "itest_ready.py",
     "itest_routes.py",
     "itest_versions.py",
     "sitecustomize.py",
