@@ -1,10 +1,11 @@
-"""A scheduler that evaluates the dependencies of those task instances alone that something has ended before.
+"""A scheduler that evaluates the dependencies of those task instances alone that may be ready.
 
 In each of its rounds Airflow evaluates all task instances of a run that have no state yet, and asks the database about
 each that is in a mapped task group. Of a run with 30 batches that is several hundred queries a round, for batches that
-are days away. A task instance of whose upstream tasks none has ended, and one is yet to begin, is neither ready nor
-does its state change, whatever its trigger rule. `sitecustomize` asks for this module where ITEST_DEPENDENCIES is
-`reachable`; what that changes is in `harness/services/speed.py`. Standard library only, Python 3.9 and newer.
+are days away. A task instance that waits for one that is yet to begin is not ready, and its state does not change
+either, if nothing that it depends on has ended otherwise than well (or, for most trigger rules, at all).
+`sitecustomize` asks for this module where ITEST_DEPENDENCIES is `reachable`; what that changes is in
+`harness/services/speed.py`. Standard library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from itest_imports import after_import  # type: ignore[import-not-found]  # besi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 RUNS = "airflow.models.dagrun"
+ENDED_BY_EVALUATION = ("skipped", "upstream_failed", "removed")
+FOR_ALL = ("all_success", "none_failed")
+"""Trigger rules that wait for all upstream tasks, and whose outcome one that succeeded does not decide."""
 
 
 def evaluate_reachable() -> None:
@@ -38,7 +42,7 @@ def change(module: Any) -> None:
     runs._get_ready_tis, runs._are_premature_tis = get_ready_tis, are_premature_tis
 
 
-def reachable(pending: Sequence[Any], finished: Sequence[Any]) -> Sequence[Any]:
+def reachable(pending: Sequence[Any], finished: Sequence[Any]) -> Iterable[Any]:
     """Those of the `pending` task instances whose dependencies may be met, or may change their state.
 
     Setups are waited for across tasks in between, and a teardown looks at all that is before it: where a DAG has any,
@@ -48,19 +52,40 @@ def reachable(pending: Sequence[Any], finished: Sequence[Any]) -> Sequence[Any]:
         task.is_setup or task.is_teardown for task in pending[0].task.dag.task_dict.values()
     ):
         return pending
-    ended, waiting = {ti.task_id for ti in finished}, {ti.task_id for ti in pending}
-    return [ti for ti in pending if not is_out_of_reach(ti.task, ended, waiting)]
+    ended: dict[str, bool] = {}
+    for ti in finished:
+        ended[ti.task_id] = ended.get(ti.task_id, True) and ti.state == "success"
+    return in_turn(pending, ended, {ti.task_id for ti in pending})
 
 
-def is_out_of_reach(task: Any, ended: set[str], waiting: set[str]) -> bool:
-    """Whether nothing that `task` depends on has ended, and something that it does is yet to begin."""
+def in_turn(pending: Sequence[Any], ended: dict[str, bool], waiting: Container[str]) -> Iterator[Any]:
+    """Those within reach, each decided on when it is its turn: whoever asks for the next has evaluated the last one.
+
+    By that a task may have been skipped, and in the same round Airflow skips those that it would have expanded.
+    """
+    for ti in pending:
+        if not is_out_of_reach(ti.task, ended, waiting):
+            yield ti
+            if ti.state in ENDED_BY_EVALUATION:
+                ended[ti.task_id] = False
+
+
+def is_out_of_reach(task: Any, ended: Mapping[str, bool], waiting: Container[str]) -> bool:
+    """Whether `task` depends on one of the tasks `waiting`, and on none whose end could make it ready, or end it.
+
+    `ended` has the tasks of which instances have ended, and whether all of those succeeded.
+    """
     before = task.upstream_task_ids
-    return (
-        not before.isdisjoint(waiting)
-        and before.isdisjoint(ended)
-        and task.trigger_rule != "always"
-        and not any(other.task_id in ended for other in expanding(task))
-    )
+    if not any(other in waiting for other in before):
+        return False
+    if any(other in ended for other in before):
+        # Within a mapped group an instance waits for those of its own index alone.
+        return (
+            task.trigger_rule in FOR_ALL
+            and task.get_closest_mapped_task_group() is None
+            and all(ended.get(other, True) for other in before)
+        )
+    return task.trigger_rule != "always" and not any(other.task_id in ended for other in expanding(task))
 
 
 def expanding(task: Any) -> Iterator[Any]:
