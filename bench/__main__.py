@@ -39,7 +39,7 @@ OF_THE_MIRROR = tuple(
     f"tests/itest/test_{name}.py" for name in ("mirror", "rollout", "leftovers", "compose_stack")
 )
 BOUND_BY = {
-    "cold boot": "CPU: importing Airflow in five processes, the worker's and the API server's above all; no core is idle",
+    "cold boot": "CPU: importing Airflow in five processes, the worker's above all; no core is idle",
     "first green run, cold": "the boot",
     "attach to a paused stack, first trigger": "thawing 27 containers, and the API server's first answer",
     "first green run, paused": "the run: a deferral of 2 s, scheduler rounds, the triggerer's pauses of 0.2 s",
