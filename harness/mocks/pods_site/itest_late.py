@@ -34,6 +34,7 @@ DIALECT, MIGRATIONS = "sqlalchemy_cockroachdb.base", "alembic"
 DAG_PROCESSOR, EXECUTION_API = "airflow.dag_processing.manager", "airflow.api_fastapi.execution_api.app"
 """The DAG processor builds an execution API of its own, for DAG files that ask for a variable or a connection."""
 TASK_LOG, TASK_RUNNER = "airflow.sdk.log", "airflow.sdk.execution_time.task_runner"
+MASKER = "airflow.sdk._shared.secrets_masker"
 """A secret that is to be masked is told to the task's supervisor; looking for a task imports all that runs one."""
 
 
@@ -75,13 +76,13 @@ def mask_without_task_runner() -> None:
 
 def mask_in_this_process(module: Any) -> None:
     """Change `module`, which is `airflow.sdk.log`."""
-    mask_secret, masker = module.mask_secret, module._secrets_masker
+    mask_secret = module.mask_secret
 
     def mask(secret: Any, name: str | None = None) -> None:
         if TASK_RUNNER in sys.modules:
             mask_secret(secret, name)
         else:
-            masker().add_mask(secret, name)
+            import_module(MASKER)._secrets_masker().add_mask(secret, name)
 
     module.mask_secret = mask
 
