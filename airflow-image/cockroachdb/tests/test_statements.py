@@ -83,6 +83,22 @@ def test_the_calendar_truncates_times(granularity: Any, expected: str) -> None:
 
 
 @only_airflow_3
+@pytest.mark.proves("asset-activation")
+def test_assets_are_activated_with_a_statement_that_can_be_sent() -> None:
+    from airflow.dag_processing.collection import AssetModelOperation
+
+    sent: list[str] = []
+    session = SimpleNamespace(
+        get_bind=SESSION.get_bind,
+        bind=SESSION.get_bind(),
+        execute=lambda statement, rows: sent.append(sql(statement)),
+    )
+    asset = SimpleNamespace(name="a", uri="s3://a")
+    AssetModelOperation.activate_assets_if_possible(None, [asset], session=session)
+    assert "ON CONFLICT DO NOTHING" in sent[0]
+
+
+@only_airflow_3
 @pytest.mark.parametrize(
     "module",
     [

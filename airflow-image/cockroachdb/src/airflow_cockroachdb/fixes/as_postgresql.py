@@ -91,6 +91,13 @@ FIXES = (
         _dialect_name,
     ),
     Fix(
+        "asset-activation",
+        "airflow.dag_processing.collection",
+        ">=3.2,<3.4",
+        "SQLite's form of the statement ends the DAG processor at the first DAG with an asset",
+        _dialect_name,
+    ),
+    Fix(
         "task-duration",
         "airflow.models.taskinstance",
         ">=3.2,<3.4",
