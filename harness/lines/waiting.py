@@ -1,7 +1,8 @@
 """The statement that tells what a stack is at work on or waits for, for `harness.due`, in each line's schema.
 
 Both tell the same things by the same names; what a line does not have is NULL. In Airflow 2, runs are made when they
-are due, the metadata database knows no deadlines, and a task's retry delay is always its DAG's.
+are due, the metadata database knows no deadlines, and a task's retry delay is always its DAG's. So it is
+in Airflow 3.2, whose task instances have no column for it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ SELECT json_build_object(
    FROM task_instance t WHERE t.state = 'up_for_reschedule'),
  'retrying', (SELECT json_agg(json_build_object(
      'key', json_build_array(t.dag_id, t.run_id, t.task_id, t.map_index), 'end', t.end_date,
-     'try_number', t.try_number, 'override', t.retry_delay_override, 'logical_date', r.logical_date,
+     'try_number', t.try_number, 'logical_date', r.logical_date,
+     'override', (row_to_json(t) ->> 'retry_delay_override')::float8,
      'dag', (SELECT s.data FROM serialized_dag s WHERE s.dag_version_id = t.dag_version_id)))
    FROM task_instance t JOIN dag_run r USING (dag_id, run_id) WHERE t.state = 'up_for_retry'),
  'schedules', (SELECT json_agg(json_build_array(dag_id, next_dagrun_create_after)) FROM dag
