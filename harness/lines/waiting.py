@@ -23,7 +23,10 @@ SELECT json_build_object(
        WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.state IS DISTINCT FROM 'running'))
      OR r.state = 'queued' AND r.run_after <= now()
        AND d.max_active_runs > (
-         SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running'))),
+         SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running')
+       AND NOT EXISTS (
+         SELECT 1 FROM backfill b WHERE b.id = r.backfill_id AND b.max_active_runs <= (
+           SELECT count(*) FROM dag_run o WHERE o.backfill_id = b.id AND o.state = 'running')))),
  'later', (SELECT json_agg(json_build_array(r.dag_id, r.run_id, r.run_after)) FROM dag_run r
    WHERE r.state = 'queued' AND r.run_after > now()),
  'deferred', (SELECT json_agg(json_build_array(
