@@ -28,6 +28,8 @@ class Tables:
     """(run id, how often tasks of that run have deferred themselves)."""
     waiting: LiteralString
     """What the stack is at work on, and what it waits for (`harness.due`)."""
+    asset_queue: LiteralString
+    """(DAG id) for each event of an asset that the DAG has got while it waits for other assets."""
     kept: frozenset[str] = field(default_factory=frozenset)
     """Tables that a reset leaves alone only in this line."""
 
@@ -41,6 +43,7 @@ AIRFLOW_3 = Tables(
     broken_files="SELECT filename FROM import_error",
     deferrals="SELECT run_id, count(*) FROM log WHERE event = 'deferred' GROUP BY run_id",
     waiting=waiting.AIRFLOW_3,
+    asset_queue="SELECT target_dag_id FROM asset_dag_run_queue",
 )
 
 AIRFLOW_2 = Tables(
@@ -55,6 +58,7 @@ AIRFLOW_2 = Tables(
     deferrals="SELECT run_id, count(*) - count(DISTINCT (dag_id, task_id, map_index, try_number))"
     " FROM log WHERE event = 'running' GROUP BY run_id",
     waiting=waiting.AIRFLOW_2,
+    asset_queue="SELECT target_dag_id FROM dataset_dag_run_queue",
     # Who has logged in stays logged in, and each login is counted.
     kept=frozenset({"session", "ab_user"}),
 )

@@ -23,7 +23,7 @@ from harness.graph import longest_first, run_graph
 from harness.labels import RUN, SERVICE, Owner
 from harness.runtime.announcement import announced
 from harness.runtime.base import Executed, Process, Report, StartError, State, Step, Usage
-from harness.runtime.network import closed_network, dns_address, named_network
+from harness.runtime.network import closed_network, dns_address, existing_subnet, named_network
 from harness.runtime.sweep import remove_stack
 from harness.services.gateway import forwards
 from harness.topology import SANDBOX_CAPABILITIES, Healthcheck, Service, Topology, fill
@@ -77,6 +77,7 @@ class DockerRuntime:
     # ---- starting
 
     def start(self, services: Iterable[Service], report: Report, steps: Sequence[Step] = ()) -> None:
+        """As in `Runtime`. Networks that the stack has already, made by a runtime for another topology, are joined."""
         chosen = {service.name: service for service in services}
         driven = {step.name: step for step in steps}
         self._make_networks()
@@ -107,8 +108,10 @@ class DockerRuntime:
             labels = self._owner.labels(self._stack)
             for volume in self._topology.volumes():
                 self._client.volumes.create(f"{self._stack}-{volume}", labels=labels)
-            _, subnet = closed_network(self._client, f"{self._stack}-stack", labels)
-            named_network(f"{self._stack}-edge", {"labels": labels})
+            subnet = existing_subnet(self._client, f"{self._stack}-stack")
+            if subnet is None:
+                _, subnet = closed_network(self._client, f"{self._stack}-stack", labels)
+                named_network(f"{self._stack}-edge", {"labels": labels})
             self._dns_address = dns_address(subnet)
             self._networks_made = True
 
@@ -274,6 +277,22 @@ class DockerRuntime:
 
     def stop(self, service: str) -> None:
         self._container(service).stop(timeout=self._topology.service(service).stop_grace)
+
+    def discard(self, services: Iterable[Service]) -> None:
+        """Remove containers and the volumes that only they had, as when a pod is deleted; those that are there."""
+        services = tuple(services)
+        gone = {service.name for service in services}
+        kept = {m.volume for s in self._topology.services() if s.name not in gone for m in s.mounts}
+        volumes = {m.volume for s in services if s.name in gone for m in s.mounts} - kept
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(self._remove_container, gone))
+        for volume in volumes:
+            with contextlib.suppress(NotFound):
+                self._client.volumes.get(f"{self._stack}-{volume}").remove()
+
+    def _remove_container(self, service: str) -> None:
+        with contextlib.suppress(NotFound):
+            self._container(service).remove(force=True, v=True)
 
     def restart(self, service: str) -> None:
         self._container(service).start()

@@ -58,6 +58,14 @@ def closed_network(
     raise AssertionError("unreachable")
 
 
+def existing_subnet(client: docker.DockerClient, name: str) -> IPv4Network | None:
+    """The subnet of the network of that very name; None where there is no such network."""
+    for network in client.networks.list(names=[name]):  # also those whose names only contain it
+        if network.name == name:
+            return IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"])
+    return None
+
+
 def named_network(name: str, options: dict[str, object]) -> Network:
     """A testcontainers network under a name of our own."""
     network = Network(docker_network_kw=options)

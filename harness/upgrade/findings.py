@@ -42,6 +42,15 @@ CHECKS: dict[str, str] = {
 }
 """Static checks, in the order of reports, with their titles."""
 
+LIVE_CHECKS: dict[str, str] = {
+    "migration": "Migration of the database",
+    "start": "Start of the new image",
+    "runs": "Runs in flight",
+    "history": "What had ended before",
+    "rollback": "The way back",
+}
+"""Checks of the rehearsal."""
+
 EXIT_CODES: dict[Verdict, int] = {Verdict.SURVIVES: 0, Verdict.BREAKS: 2, Verdict.UNKNOWN: 3}
 
 ORDER = {severity: place for place, severity in enumerate(Severity)}
@@ -75,8 +84,22 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A specimen of the rehearsal: the state it was in, how its control ended, how it ended itself, and what that adds
+    up to; `after_rollback` is how it ended when it was brought back to the old version, where that was rehearsed."""
+
+    specimen: str
+    state: str
+    control: str
+    upgraded: str
+    verdict: Verdict
+    after_rollback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
-    """An upgrade that was looked at. `checks` are the names of all checks that were made, with findings or without."""
+    """An upgrade that was looked at. `checks` are the names of all checks that were made, with findings or without.
+    `rows` are the rehearsal's, if there was one, and `how` says how it was made."""
 
     old: Side
     new: Side
@@ -84,7 +107,9 @@ class Assessment:
     findings: tuple[Finding, ...]
     checks: tuple[str, ...] = tuple(CHECKS)
     seconds: float = 0
-    titles: dict[str, str] = field(default_factory=lambda: dict(CHECKS))
+    titles: dict[str, str] = field(default_factory=lambda: CHECKS | LIVE_CHECKS)
+    rows: tuple[Row, ...] = ()
+    how: str = "static checks"
 
     @property
     def verdict(self) -> Verdict:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from xml.etree import ElementTree
 
-from harness.upgrade.findings import Assessment, Finding, Severity
+from harness.upgrade.findings import Assessment, Finding, Severity, Verdict
 
 
 def to_json(assessment: Assessment) -> str:
@@ -18,7 +18,7 @@ def to_json(assessment: Assessment) -> str:
 
 
 def to_junit(assessment: Assessment, strict: bool) -> str:
-    """A test case for each check, and one for each finding that is more than a note.
+    """A test case for each check, for each finding that is more than a note, and for each run that survived.
 
     What breaks is a failure, what could not be looked at an error; what degrades is a failure when that is `strict`.
     """
@@ -38,6 +38,10 @@ def to_junit(assessment: Assessment, strict: bool) -> str:
                 kind = _outcome(finding, strict)
                 counts[kind] = counts.get(kind, 0) + 1
                 _case(suite, finding, kind)
+    for row in assessment.rows:
+        if row.verdict is Verdict.SURVIVES:  # the others are there as findings
+            name = _printable(f"{row.state}: {row.specimen}")
+            ElementTree.SubElement(suite, "testcase", classname="upgrade.runs", name=name)
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(counts["failure"]))
     suite.set("errors", str(counts["error"]))

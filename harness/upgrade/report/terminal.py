@@ -38,7 +38,29 @@ def show(assessment: Assessment, console: Console, verbose: bool = False) -> Non
     for finding in assessment.findings:
         if finding.detail and (verbose or finding.severity is not Severity.NOTE):
             _detail(finding, console, verbose)
+    if assessment.rows:
+        console.print(_matrix(assessment))
     console.print(_summary(assessment))
+
+
+def _matrix(assessment: Assessment) -> Table:
+    """States by outcome: what each run in flight was in, and what became of it."""
+    back = any(row.after_rollback for row in assessment.rows)
+    table = Table(title="Runs in flight", title_justify="left")
+    for name in (
+        "state",
+        "specimen",
+        "not upgraded",
+        "upgraded",
+        *(("rolled back",) if back else ()),
+        "verdict",
+    ):
+        table.add_column(name)
+    for row in assessment.rows:
+        mark = f"[{VERDICT_COLOURS.get(row.verdict, 'magenta')}]{row.verdict}[/]"
+        cells = (row.state, row.specimen, row.control, row.upgraded, *((row.after_rollback,) if back else ()))
+        table.add_row(*map(escape, cells), mark)
+    return table
 
 
 def _rows(found: tuple[Finding, ...], verbose: bool) -> list[tuple[str, str]]:
@@ -89,5 +111,5 @@ def _summary(assessment: Assessment) -> str:
     return (
         f"\n{assessment.content}, Airflow {assessment.old.airflow} → {assessment.new.airflow}: "
         f"[bold {VERDICT_COLOURS.get(verdict, 'magenta')}]{verdict}[/] "
-        f"({counts}; static checks, {assessment.seconds:g} s)"
+        f"({counts}; {assessment.how}, {assessment.seconds:g} s)"
     )

@@ -32,6 +32,16 @@ def test_the_known_address_is_the_last_usable_one() -> None:
     assert network.dns_address(IPv4Network("198.18.7.0/24")) == "198.18.7.254"
 
 
+def test_a_network_that_is_there_is_found_by_its_whole_name() -> None:
+    def network_of(name: str, subnet: str) -> Any:
+        return SimpleNamespace(name=name, attrs={"IPAM": {"Config": [{"Subnet": subnet}]}})
+
+    made = [network_of("itest-ab-stack", "198.18.1.0/24"), network_of("itest-a-stack", "198.18.2.0/24")]
+    client: Any = SimpleNamespace(networks=SimpleNamespace(list=lambda names: made))
+    assert network.existing_subnet(client, "itest-a-stack") == IPv4Network("198.18.2.0/24")
+    assert network.existing_subnet(client, "itest-c-stack") is None
+
+
 class Engine:
     """An engine whose registry answers as told; counts how often it is asked."""
 
