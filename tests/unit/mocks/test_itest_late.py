@@ -112,14 +112,18 @@ def test_a_dialect_tells_alembic_of_itself_once_alembic_is_imported(tmp_path: Pa
     assert said == [False, ["cockroachdb"]]
 
 
-LOG = """
-masked, told = [], []
+MASKER = """
+masked = []
 class Masker:
     def add_mask(self, secret, name):
         masked.append([secret, name])
 
 def _secrets_masker():
     return Masker()
+"""
+LOG = """
+from airflow.sdk._shared.secrets_masker import _secrets_masker, masked
+told = []
 
 def mask_secret(secret, name=None):
     _secrets_masker().add_mask(secret, name)
@@ -131,7 +135,11 @@ def mask_secret(secret, name=None):
 def test_a_secret_is_masked_and_told_to_a_supervisor_only_where_a_task_can_run(tmp_path: Path) -> None:
     said = say(
         tmp_path,
-        {"airflow.sdk.log": LOG, "airflow.sdk.execution_time.task_runner": ""},
+        {
+            "airflow.sdk.log": LOG,
+            "airflow.sdk._shared.secrets_masker": MASKER,
+            "airflow.sdk.execution_time.task_runner": "",
+        },
         "import json, sys\n"
         "from airflow.sdk import log\n"
         "log.mask_secret('a', 'n')\n"
