@@ -43,7 +43,7 @@ def on_fake() -> Iterator[Prepared]:
     recipes[TEMPLATE] = replace(recipes[TEMPLATE], reference="itest/database-template:of-the-fake")
     builder.obtain(recipes, ("database", "gateway", "sandbox"))
     try:
-        template.obtain(recipes, prepared.references, "cockroachdb")
+        template.obtain(recipes, prepared.references, "cockroachdb", prepared.line)
         yield prepared
     finally:
         for key in (TEMPLATE, "database"):
