@@ -140,12 +140,12 @@ def files_of(container: Container, path: str) -> dict[str, str]:
 
 
 def status_of(container: Container) -> dict[str, Any]:
-    """The status file, {} while there is none."""
+    """The status file, {} while there is none, or it was replaced while the engine read it."""
     try:
         found: dict[str, Any] = json.loads(
             files_of(container, f"{CONTENT}/.syncer/status.json")["status.json"]
         )
-    except docker.errors.NotFound:
+    except (docker.errors.NotFound, tarfile.ReadError):
         return {}
     return found
 
