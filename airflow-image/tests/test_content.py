@@ -24,11 +24,15 @@ def test_the_same_content_does_it_on_airflow_2_11(docker: Docker, prepared: Prep
 
 
 def run_content_tests(docker: Docker, image: str) -> None:
-    """Run tests/content/airflow in a container of `image` without a network, on a copy of the content."""
+    """Run tests/content/airflow in a container of `image` without a network, on a copy of the content.
+
+    On every core: each process has an Airflow of its own, and nothing else to share.
+    """
     name = docker.create(
         "content",
         image,
-        *("-m", "pytest", "--color=no", "-p", "no:cacheprovider", "tests/content/airflow"),
+        *("-m", "pytest", "--numprocesses=auto", "--color=no", "-p", "no:cacheprovider"),
+        "tests/content/airflow",
         options=(
             "--entrypoint=python",
             "--workdir=/work",
