@@ -19,12 +19,14 @@ from harness.topology import After, Topology, TopologyError
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What topologies differ in: Celery workers, nodes of CockroachDB, and whether those are `secure` (TLS, passwords).
+    """What topologies differ in: Celery workers, triggerers, nodes of CockroachDB, and whether those are `secure`
+    (TLS, passwords).
 
     In a `gated` one, pods publish a revision only if its DAGs can be imported (`syncer/README.md`, the gate).
     """
 
     workers: int = 1
+    triggerers: int = 1
     nodes: int = 1
     gated: bool = False
     secure: bool = False
@@ -38,6 +40,7 @@ class Shape:
 SHAPES = {
     "default": Shape(),
     "two-workers": Shape(workers=2),
+    "two-triggerers": Shape(triggerers=2),
     "strict": Shape(gated=True),
     "cockroach3": Shape(nodes=3),
     "cockroach3-secure": Shape(nodes=3, secure=True),
@@ -83,7 +86,7 @@ def build(
         *(() if template else components.migrate(ready(kind), access)),
     )
     schema = ready(kind) if template else After("migrate", "completed")
-    pods = components(schema, access, faithful, shape.gated).pods(shape.workers)
+    pods = components(schema, access, faithful, shape.gated).pods(shape.workers, shape.triggerers)
     if virtual_clock:
         timed = (clock(), *(by_the_clock(service) for service in timed))
         pods = tuple(pod_by_the_clock(pod, components.LINE) for pod in pods)

@@ -85,8 +85,8 @@ class HubClient:
     def shared(self) -> str:
         return str(self.call("shared"))
 
-    def lease(self, holder: str, clock: bool = False) -> str:
-        return str(self.call("lease", holder, clock))
+    def lease(self, holder: str, clock: bool = False, topology: str = "") -> str:
+        return str(self.call("lease", holder, clock, topology))
 
     def give_back(self, stack: str) -> None:
         self.call("give_back", stack)

@@ -193,13 +193,21 @@ def decide(options: Options) -> Prepared:
     return Prepared(options, topology, kind, reachable, recipes)
 
 
-def with_clock(prepared: Prepared) -> Prepared:
-    """The same with a virtual clock, all its images on the engine. Raises `OptionError` and `ImageError`."""
-    if prepared.options.clock:
+def varied(prepared: Prepared, clock: bool = False, topology: str = "") -> Prepared:
+    """The same with a virtual `clock`, and of another `topology`, where asked, all its images on the engine.
+
+    Raises `OptionError`, `ImageError`, and `KeyError` for a topology that does not exist.
+    """
+    options = replace(
+        prepared.options,
+        clock=clock or prepared.options.clock,
+        topology=topology or prepared.options.topology,
+    )
+    if options == prepared.options:
         return prepared
-    virtual = decide(replace(prepared.options, clock=True))
-    obtain(virtual)
-    return virtual
+    other = decide(options)
+    obtain(other)
+    return other
 
 
 def with_images(prepared: Prepared, keys: tuple[str, ...], airflow: str = "") -> Prepared:

@@ -143,7 +143,8 @@ class _Lazy:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "private_stack(clock=False): needs a mirror for itself, which is pristine; with a virtual clock if asked",
+        "private_stack(clock=False, topology=''): needs a mirror for itself, pristine; with a virtual clock or "
+        "of another topology if asked",
     )
     config.addinivalue_line(
         "markers", f"{egress.MARKER}(*patterns): may try to reach these hosts, or HOST:PORT, in vain"
@@ -221,12 +222,12 @@ class Attached:
     holder: str
     _handles: dict[str, Environment] = field(default_factory=dict)
 
-    def to(self, stack: str, clock: bool = False) -> Environment:
-        """The handle on a stack that was handed out, with a virtual clock or without."""
+    def to(self, stack: str, clock: bool = False, topology: str = "") -> Environment:
+        """The handle on a stack that was handed out, as it was asked for."""
         if stack not in self._handles:
             settings = records.settings(stack)
             self._handles[stack] = Environment.attach(
-                prepare.with_clock(self.prepared) if clock else self.prepared,
+                prepare.varied(self.prepared, clock, topology),
                 stack,
                 settings,
                 self.folder,
@@ -270,8 +271,8 @@ def _hand_out(attached: Attached, config: pytest.Config, private: pytest.Mark | 
             stacks = attached.stacks
             if private is None:
                 return attached.to(stacks.shared())
-            clock = bool(private.kwargs.get("clock", False))
-            return attached.to(stacks.lease(attached.holder, clock), clock)
+            kind = bool(private.kwargs.get("clock", False)), str(private.kwargs.get("topology", ""))
+            return attached.to(stacks.lease(attached.holder, *kind), *kind)
     except (EngineError, OptionError, ImageError, StartError, ContentError, HubError) as error:
         told = f"the mirror did not start: {error}\nFull logs: {LAST / 'logs'}"
         if isinstance(error, HubError):

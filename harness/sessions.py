@@ -30,8 +30,11 @@ class Stacks(Protocol):
     def shared(self) -> str:
         """The stack that tests share."""
 
-    def lease(self, holder: str, clock: bool = False) -> str:
-        """A private, pristine stack; waits until one is free. With `clock`, one with a virtual clock."""
+    def lease(self, holder: str, clock: bool = False, topology: str = "") -> str:
+        """A private, pristine stack; waits until one is free.
+
+        With `clock`, one with a virtual clock; with `topology`, one of that instead of the session's.
+        """
 
     def give_back(self, stack: str) -> None:
         """End a lease."""
@@ -51,7 +54,8 @@ class _Private:
 
     def folder(self, session: Path) -> Path:
         """Where its logs and its history go."""
-        return session / f"private-{'clock-' if self.prepared.options.clock else ''}{self.number}"
+        options = self.prepared.options
+        return session / f"private-{options.topology}-{'clock-' if options.clock else ''}{self.number}"
 
 
 @dataclass(eq=False)
@@ -72,8 +76,11 @@ class Session:
     _booting: threading.Lock = field(default_factory=threading.Lock)
     """A boot keeps every core busy: two at once would both take twice as long, and tests start later."""
     _pool: threading.Condition = field(default_factory=threading.Condition)
-    _places: dict[bool, list[_Private]] = field(default_factory=dict)
-    """Places in the pool, those of stacks with a virtual clock apart."""
+    _places: dict[tuple[str, bool], list[_Private]] = field(default_factory=dict)
+    """Places in the pool, by topology and whether it has a virtual clock."""
+    _kinds: dict[tuple[bool, str], Prepared] = field(default_factory=dict)
+    """What has been asked for, clock and topology, and what that is made from."""
+    _deciding: threading.Lock = field(default_factory=threading.Lock)
 
     # ---- shared
 
@@ -126,8 +133,8 @@ class Session:
 
     # ---- private
 
-    def lease(self, holder: str, clock: bool = False) -> str:
-        place = self._take_place(holder, clock)
+    def lease(self, holder: str, clock: bool = False, topology: str = "") -> str:
+        place = self._take_place(holder, self._kind(clock, topology))
         try:
             return self._ready(place).stack
         except BaseException:
@@ -156,26 +163,30 @@ class Session:
         """How many of all places can be handed out at the same time."""
         return pool_size(self.prepared.topology.memory)
 
-    @cached_property
-    def _with_clock(self) -> Prepared:
-        """The session's kind of stack with a virtual clock; its images may have to be built first."""
-        return prepare.with_clock(self.prepared)
+    def _kind(self, clock: bool, topology: str) -> Prepared:
+        """What such a stack is made from; its images may have to be built first, once.
 
-    def _take_place(self, holder: str, clock: bool) -> _Private:
-        # Not while the pool is locked: others could not give back meanwhile.
-        prepared = self._with_clock if clock else self.prepared
+        Not while the pool is locked: others could not give back meanwhile.
+        """
+        with self._deciding:
+            if (clock, topology) not in self._kinds:
+                self._kinds[clock, topology] = prepare.varied(self.prepared, clock, topology)
+            return self._kinds[clock, topology]
+
+    def _take_place(self, holder: str, prepared: Prepared) -> _Private:
+        kind = prepared.options.topology, prepared.options.clock
         with self._pool:
-            if clock not in self._places:
-                self._places[clock] = [_Private(n, prepared) for n in range(1, self._size + 1)]
+            if kind not in self._places:
+                self._places[kind] = [_Private(n, prepared) for n in range(1, self._size + 1)]
             free: list[_Private] = []
 
             def find() -> bool:
-                # Both kinds together: what is not handed out sleeps, and it is those awake that need the cores.
+                # All kinds together: what is not handed out sleeps, and it is those awake that need the cores.
                 if sum(1 for p in self._all_places() if p.holder) >= self._size:
                     return False
                 # One that is up comes before one that would have to boot.
                 free[:] = sorted(
-                    (p for p in self._places[clock] if not p.holder), key=lambda p: p.environment is None
+                    (p for p in self._places[kind] if not p.holder), key=lambda p: p.environment is None
                 )
                 return bool(free)
 

@@ -67,13 +67,17 @@ class Components(ABC):
     faithful: bool = False
     gate: bool = False
 
-    def pods(self, workers: int) -> tuple[Pod, ...]:
-        """The line's own pods, and so many workers."""
-        return (*self.core(), *(self.worker(number) for number in range(1, workers + 1)))
+    def pods(self, workers: int, triggerers: int) -> tuple[Pod, ...]:
+        """The line's own pods, and so many triggerers and workers."""
+        return (
+            *self.core(),
+            *(self.triggerer(number) for number in range(1, triggerers + 1)),
+            *(self.worker(number) for number in range(1, workers + 1)),
+        )
 
     @abstractmethod
     def core(self) -> tuple[Pod, ...]:
-        """All pods but the workers; the one with the API first."""
+        """All pods of which there is one; that with the API first."""
 
     @classmethod
     def environment(cls, access: Access, faithful: bool = False) -> dict[str, str]:
@@ -122,9 +126,10 @@ class Components(ABC):
         )
         return Pod(main, syncer_environment(), self.gate)
 
-    def triggerer(self) -> Pod:
+    def triggerer(self, number: int) -> Pod:
+        name = "triggerer" if number == 1 else f"triggerer-{number}"
         command = ("airflow", "triggerer", *(() if self.faithful else speed.NO_LOG_SERVER))
-        return self.component("triggerer", 768, command, self.beats("triggerer", "Starting the triggerer"))
+        return self.component(name, 768, command, self.beats("triggerer", "Starting the triggerer"))
 
     def worker(self, number: int) -> Pod:
         """A Celery worker. Ready when it answers a Celery ping itself."""

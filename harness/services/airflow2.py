@@ -55,7 +55,7 @@ class Components(airflow.Components):
     }
 
     def core(self) -> tuple[Pod, ...]:
-        return (self.webserver(), self.scheduler(), self.triggerer())
+        return (self.webserver(), self.scheduler())
 
     def webserver(self) -> Pod:
         """UI and REST API, behind gunicorn, which listens once it has made the application."""

@@ -31,7 +31,7 @@ class Components(airflow.Components):
     }
 
     def core(self) -> tuple[Pod, ...]:
-        return (self.api_server(), self.scheduler(), self.dag_processor(), self.triggerer())
+        return (self.api_server(), self.scheduler(), self.dag_processor())
 
     def api_server(self) -> Pod:
         """The API server; its users' passwords are in a file, which Airflow insists on being able to write."""

@@ -8,6 +8,7 @@ import pytest
 
 from harness.clock import ClockError
 from harness.environment import Environment
+from harness.waits import eventually
 
 pytestmark = pytest.mark.private_stack(clock=True)
 
@@ -91,6 +92,32 @@ def zurich():
 zurich()
 '''
 
+
+WAITING = '''
+"""Is deferred for three days, and tells when it went on."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.providers.common.compat.sdk import BaseOperator, dag
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+
+class ThreeDays(BaseOperator):
+    def execute(self, context):
+        self.defer(trigger=TimeDeltaTrigger(timedelta(days=3)), method_name="resume")
+
+    def resume(self, context, event=None):
+        return datetime.now(timezone.utc).isoformat()
+
+
+@dag(dag_id="clock_waiting", schedule=None)
+def waiting():
+    ThreeDays(task_id="wait")
+
+
+waiting()
+'''
 
 SAYS = '''
 """Says a word."""
@@ -184,6 +211,39 @@ def test_components_count_as_healthy_right_after_a_jump(env: Environment) -> Non
     assert {"scheduler", "triggerer"} <= told.keys()
     served = {pod: state.revision for pod, state in env.content.pods().items()}
     assert set(served.values()) == {env.content.revision}
+
+
+@pytest.mark.slow
+@pytest.mark.private_stack(clock=True, topology="two-triggerers")
+def test_two_triggerers_keep_their_triggers_at_jumps(env: Environment) -> None:
+    dag_id = env.add_dag("clock_waiting", WAITING)
+    held = "SELECT id, triggerer_id FROM trigger WHERE triggerer_id IS NOT NULL ORDER BY id"
+    runs = []
+    for other in ("triggerer", "triggerer-2"):
+        # Whoever looks first takes them all.
+        env.runtime.pause(other)
+        runs.append(env.airflow.trigger(dag_id))
+        runs[-1].wait_for_task("wait", "deferred")
+        eventually(lambda: len(env.database.rows(held)) == len(runs), "a triggerer to take the trigger", 30)
+        env.runtime.unpause(other)
+    holders = env.database.rows(held)
+    assert len({triggerer for _, triggerer in holders}) == 2
+    due = env.clock.now() + timedelta(days=3)
+    beating = "SELECT id FROM job WHERE job_type = 'TriggererJob' AND latest_heartbeat > %s"
+    for _ in range(2):
+        env.clock.advance(timedelta(days=1))
+        jumped = env.clock.now()
+        eventually(
+            lambda at=jumped: len(env.database.rows(beating, [at])) == 2,
+            "both triggerers to have lived on",
+            60,
+        )
+        assert env.database.rows(held) == holders
+    for run in runs:
+        env.clock.skip_until_ended(run)
+        assert run.wait() == "success"
+        assert abs(moment(run.xcom("wait")) - due) < timedelta(minutes=2)
+        assert [ti.try_number for ti in run.task_instances()] == [1]
 
 
 def test_a_jump_parses_no_file_again_and_what_is_pushed_after_it_is_parsed_at_once(env: Environment) -> None:

@@ -32,7 +32,7 @@ class Session:
     def shared(self) -> str:
         return "itest-shared"
 
-    def lease(self, holder: str, clock: bool) -> str:
+    def lease(self, holder: str, clock: bool, topology: str) -> str:
         if holder == "unlucky":
             raise RuntimeError("the engine is gone")
         return f"itest-{holder}"
