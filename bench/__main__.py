@@ -13,18 +13,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.quickstart import measure_quickstart
-from bench.shapes import ONE_TASK, QUICKSTART, QUICKSTART_DAG, SHAPES
+from bench.shapes import EIGHT_DAYS, EIGHT_DAYS_DAG, ONE_TASK, QUICKSTART, QUICKSTART_DAG, SHAPES
 from bench.stats import Machine, Result, Revision, Series
 from bench.table import markdown, table
 from harness import engine, prepare, records, warm
+from harness.airflow import DagRun
 from harness.environment import Environment
 from harness.paths import ROOT, STATE
 from harness.prepare import Prepared
+from tests.itest import mainnet
 
 FOLDER = STATE / "bench"
 ROLLOUT = "rollout_ic_os_to_mainnet_subnets"
@@ -122,13 +125,14 @@ def kept(prepared: Prepared, measures: Measures, repetitions: int) -> None:
                 measures.add(f"CPU since boot, {name}", usage.cpu_seconds, "CPU-s")
 
 
-def skipping(prepared: Prepared, measures: Measures, repetitions: int) -> None:
-    """From a paused stack with a virtual clock to the first green run of the quickstart's DAG, unmodified."""
-    virtual = prepare.with_clock(prepared)
+def skipping(prepared: Prepared, measures: Measures, repetitions: int, calendar: bool) -> None:
+    """From a paused stack with a virtual clock to the first green run of the quickstart's DAG, unmodified; and days."""
+    virtual = prepare.varied(prepared, clock=True)
     with ExitStack() as ending:
         first = warm.up(virtual)
         ending.callback(warm.down, first.stack)
         first.add_dag(QUICKSTART, QUICKSTART_DAG)
+        first.add_dag(EIGHT_DAYS, EIGHT_DAYS_DAG)
         record = records.load(first.stack)
         assert record is not None  # noqa: S101 - `up` has just saved it
         first.airflow.trigger(QUICKSTART).wait()
@@ -142,8 +146,33 @@ def skipping(prepared: Prepared, measures: Measures, repetitions: int) -> None:
             env.clock.skip_until_ended(run)
             measures.add("first green run, paused, time skipped", time.monotonic() - began)
             run.wait()
+            _skipped(
+                env, measures, "eighteen deferrals over eight days, skipped", env.airflow.trigger(EIGHT_DAYS)
+            )
             env.pause()
             env.close()
+        if calendar:
+            env = warm.wake(virtual, record)
+            ending.callback(env.close)
+            _calendar(env, measures)
+
+
+def _skipped(env: Environment, measures: Measures, name: str, run: DagRun) -> None:
+    """How long a run takes with time skipped, and how much faster than time passes in it that is."""
+    began, then = time.monotonic(), env.clock.now()
+    env.clock.skip_until_ended(run, timeout=1500)
+    took = time.monotonic() - began
+    run.wait()
+    measures.add(name, took)
+    measures.add(f"{name}: simulated time / wall time", (env.clock.now() - then).total_seconds() / took, "x")
+
+
+def _calendar(env: Environment, measures: Measures) -> None:
+    """The real plan on its own days, as `tests/itest/test_calendar.py` has it."""
+    monday = mainnet.next_monday_but_one(env.clock.now())
+    env.clock.set(monday - timedelta(hours=1))
+    conf = mainnet.real_calendar(env.mocks, "1RealRolloutPlan", monday, str(ROLLOUT_CONF["git_revision"]))
+    _skipped(env, measures, "the real plan's calendar, skipped", env.airflow.trigger(ROLLOUT, conf))
 
 
 def _from_paused(prepared: Prepared, record: records.Record, measures: Measures) -> None:
@@ -215,13 +244,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for; prints a table, writes the result."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("-r", "--repetitions", type=int, default=5)
-    parser.add_argument("--only", choices=("cold", "kept", "suites"), help="leave the others out")
+    parser.add_argument("--only", choices=("cold", "kept", "skipping", "suites"), help="leave the others out")
     parser.add_argument("--peer", choices=("quickstart",), help="measure it in the same run")
     parser.add_argument("--suite", action="store_true", help="the suite with 4, 2 and 1 workers, too (long)")
     parser.add_argument(
         "--one-by-one",
         action="store_true",
         help="the tests of the mirror with 4 workers and each on a fresh stack, too (long)",
+    )
+    parser.add_argument(
+        "--calendar",
+        action="store_true",
+        help="the real plan's calendar with time skipped, too (takes minutes)",
     )
     parser.add_argument("--output", type=Path, default=FOLDER / "result.json")
     parser.add_argument("--markdown", type=Path, help="write the table there, too")
@@ -234,8 +268,8 @@ def main(arguments: list[str] | None = None) -> int:
         cold(prepared, measures, asked.repetitions)
     if asked.only in (None, "kept"):
         kept(prepared, measures, asked.repetitions)
-        if prepared.database == "stand-in":
-            skipping(prepared, measures, asked.repetitions)
+    if asked.only in (None, "kept", "skipping") and prepared.database == "stand-in":
+        skipping(prepared, measures, asked.repetitions, asked.calendar)
     if asked.peer:
         quickstart(prepared, measures, max(1, asked.repetitions // 2))
     if asked.suite:

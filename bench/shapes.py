@@ -140,6 +140,21 @@ one_deferral()
 """,
 )
 
+EIGHT_DAYS = "bench_eight_days"
+DEFERRALS = 18
+EIGHT_DAYS_DAG = _file(
+    "Eighteen deferrals, one after the other, for eight days in all.",
+    "BaseOperator, chain, dag",
+    f"""\
+@dag(dag_id="bench_eight_days", schedule=None, catchup=False)
+def eight_days():
+    chain(*(Pause(task_id=f"pause_{{n}}", seconds=8 * 86400 / {DEFERRALS}) for n in range({DEFERRALS})))
+
+
+eight_days()
+""",
+)
+
 SHAPES: dict[str, str] = {
     "bench_one_task": ONE_TASK,
     "bench_chain_of_ten": CHAIN_OF_TEN,

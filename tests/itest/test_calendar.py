@@ -6,57 +6,28 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.environment import Environment
-from harness.mocks.readers import IcReader, SheetsReader, SlackReader
+from harness.mocks.readers import IcReader, SlackReader
+from tests.itest import mainnet
 
 DAG = "rollout_ic_os_to_mainnet_subnets"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SHEET = "1RealRolloutPlan"
-Rows = list[list[str | None]]
-VOTES_TAKE = timedelta(minutes=40)
-UPGRADES_TAKE = timedelta(minutes=15)
-LOOK_EVERY = timedelta(minutes=10)
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
-
-
-def planned(plan: Rows, monday: datetime) -> list[tuple[datetime, set[str]]]:
-    """When each batch of the sheet starts, and its subnets."""
-    batches = []
-    for day, time, subnets, _ in plan[1:]:
-        name, later = str(day).removesuffix(" next week"), str(day).endswith(" next week")
-        hour, minute = str(time).split(":")
-        start = monday + timedelta(days=DAYS.index(name) + 7 * later, hours=int(hour), minutes=int(minute))
-        batches.append((start, set(str(subnets).split(", "))))
-    return batches
 
 
 @pytest.mark.slow
 @pytest.mark.private_stack(clock=True)
-@pytest.mark.usefixtures("registry")
 def test_the_real_plan_is_rolled_out_on_its_own_days(
-    env: Environment, slack: SlackReader, sheets: SheetsReader, ic: IcReader, known_plan: Rows
+    env: Environment, slack: SlackReader, ic: IcReader
 ) -> None:
-    today = env.clock.now()
-    monday = datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=14 - today.weekday())
+    monday = mainnet.next_monday_but_one(env.clock.now())
     env.clock.set(monday - timedelta(days=1))
-    week = f"{monday:%Y-%m-%d}"
-    sheets.put(SHEET, week, known_plan)
-    ic.settings(acceptance_delay=VOTES_TAKE.total_seconds(), upgrade_delay=UPGRADES_TAKE.total_seconds())
-    run = env.airflow.trigger(
-        DAG,
-        {
-            "git_revision": REVISION,
-            "week": week,
-            "spreadsheet_id": SHEET,
-            "simulate": False,
-            "sensor_interval": int(LOOK_EVERY.total_seconds()),
-        },
-    )
+    run = env.airflow.trigger(DAG, mainnet.real_calendar(env.mocks, SHEET, monday, REVISION))
     env.clock.skip_until_ended(run, timeout=1500)
     assert run.wait() == "success"
 
     *asked, summary = slack.messages("#ic-os-rollout")
     assert "42 proposals made" in summary.text
-    for start, subnets in planned(known_plan, monday):
+    for start, subnets in mainnet.planned(mainnet.known_plan(), monday):
         batch, asked = asked[: len(subnets)], asked[len(subnets) :]
         assert {re.findall(r"subnet \*(\w+)\*", message.text)[0] for message in batch} == subnets
         late = [datetime.fromtimestamp(float(message.ts), UTC) - start for message in batch]

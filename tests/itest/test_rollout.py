@@ -7,14 +7,13 @@ import pytest
 from harness.environment import Environment
 from harness.mocks.readers import IcReader, S3Reader, SheetsReader, SlackReader
 from harness.waits import eventually
+from tests.itest.mainnet import Rows
 
 DAG = "rollout_ic_os_to_mainnet_subnets"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SHEET = "1RealRolloutPlan"
 PAST_WEEK = "2026-11-02"
 ROLLOUT_MINUTES = 25
-
-Rows = list[list[str | None]]
 
 
 def conf(**changes: object) -> dict[str, object]:
