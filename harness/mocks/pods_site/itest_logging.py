@@ -23,7 +23,16 @@ LATE = os.environ.get("ITEST_TASK_MODULES") == "late"
 
 def s3_handler() -> Any:
     """Airflow's handler of logs in S3, as its configuration has it."""
-    return import_module("airflow.providers.amazon.aws.log.s3_task_handler").S3RemoteLogIO.from_config()
+    handler = import_module("airflow.providers.amazon.aws.log.s3_task_handler").S3RemoteLogIO
+    if hasattr(handler, "from_config"):
+        return handler.from_config()
+    # Before Airflow 3.3 its default configuration makes the handler itself, in these words.
+    options = import_module("airflow.configuration").conf
+    return handler(
+        base_log_folder=options.get("logging", "base_log_folder"),
+        remote_base=options.get("logging", "remote_base_log_folder"),
+        delete_local_copy=options.getboolean("logging", "delete_local_logs"),
+    )
 
 
 class Late:
