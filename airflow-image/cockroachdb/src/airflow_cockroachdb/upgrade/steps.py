@@ -130,6 +130,7 @@ class Upgrade:
     # ---- rows
 
     def _copy_out(self) -> None:
+        self.scratch.widen_integers()
         self.scratch.ignore_foreign_keys()
         self._copy_all(self.source, self.scratch, self.source.tables(), self.state.out)
 
