@@ -11,6 +11,7 @@ import pytest
 from airflow_cockroachdb.upgrade import cli, report
 from airflow_cockroachdb.upgrade.rows import Fingerprint, canonical
 from airflow_cockroachdb.upgrade.state import Copied, State, StateError
+from support import run_python
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 IDENTITY = {"source": "a", "target": "b"}
@@ -108,3 +109,27 @@ def test_what_cannot_work_is_told_before_anything_is_done(
     assert told in said
     assert "hunter2" not in said
     assert not (tmp_path / "folder").exists()
+
+
+WIDE = """
+import sqlalchemy as sa
+from airflow_cockroachdb.upgrade import wide
+from alembic.ddl.base import ColumnType
+from sqlalchemy.dialects.postgresql.psycopg2 import dialect
+
+wide.widen()
+columns = (sa.Column("id", sa.Integer, primary_key=True), sa.Column("other", sa.Integer), sa.Column("s", sa.String))
+table = sa.Table("t", sa.MetaData(), *columns)
+print(sa.schema.CreateTable(table).compile(dialect=dialect()))
+print(ColumnType("t", "other", sa.Integer()).compile(dialect=dialect()))
+"""
+
+
+def test_what_a_migration_makes_on_the_scratch_database_is_as_wide_as_on_cockroachdb() -> None:
+    ran = run_python(WIDE)
+    assert ran.returncode == 0, ran.stderr
+    told = " ".join(ran.stdout.split())
+    assert "id BIGSERIAL NOT NULL" in told
+    assert "other BIGINT" in told
+    assert "s VARCHAR" in told
+    assert "ALTER COLUMN other TYPE BIGINT" in told

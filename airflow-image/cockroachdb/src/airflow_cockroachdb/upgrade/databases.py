@@ -116,24 +116,6 @@ class Database:
         except CycleError as error:
             raise DatabaseError(f"foreign keys go in a circle in the {self.role}: {error.args[1]}") from error
 
-    def widen_integers(self) -> None:
-        """Let every INTEGER column that can be written hold what CockroachDB's INTEGER does: 64 bits.
-
-        There ``INTEGER`` is ``INT8``, and ids of ``unique_rowid()`` use most of it (CockroachDB's
-        documentation: "INT", "SERIAL"). PostgreSQL's tables must be empty, or this takes long.
-        """
-        found = self.query(
-            "SELECT c.table_name, c.column_name FROM information_schema.columns c"
-            " JOIN information_schema.tables t USING (table_schema, table_name)"
-            " WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'"
-            " AND c.data_type IN ('integer', 'smallint') AND c.is_generated = 'NEVER'"
-            " ORDER BY c.table_name, c.column_name"
-        )
-        widen = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE bigint")
-        with self._connection, self._connection.cursor() as cursor:
-            for table, column in found:
-                cursor.execute(widen.format(sql.Identifier(table), sql.Identifier(column)))
-
     # ---- rows
 
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from airflow_cockroachdb.upgrade import wide
 from airflow_cockroachdb.upgrade.databases import Database
 from airflow_cockroachdb.upgrade.rows import Fingerprint
 from airflow_cockroachdb.upgrade.state import Copied, State
@@ -118,19 +120,19 @@ class Upgrade:
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = database.url.render_as_string(
             hide_password=False
         )
-        command = ["airflow", *arguments]
+        runner = ["airflow"] if database is self.target else [sys.executable, "-m", wide.__name__]
+        command = [*runner, *arguments]
         with path.open("a") as out:
             ran = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False)
         if ran.returncode != 0:
             tail = "\n".join(path.read_text().splitlines()[-TAIL:])
             raise UpgradeError(
-                f"{' '.join(command)} failed on the {database.role}; the end of {path}:\n{tail}"
+                f"airflow {' '.join(arguments)} failed on the {database.role}; the end of {path}:\n{tail}"
             )
 
     # ---- rows
 
     def _copy_out(self) -> None:
-        self.scratch.widen_integers()
         self.scratch.ignore_foreign_keys()
         self._copy_all(self.source, self.scratch, self.source.tables(), self.state.out)
 
