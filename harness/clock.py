@@ -131,9 +131,9 @@ class Clock:
 
         def idle() -> bool:
             seen[:] = [self.outlook()]
-            return not seen[0].busy
+            return not seen[0].at_work
 
-        eventually(idle, "nothing to be at work", timeout, TICK, lambda: "; ".join(seen[0].busy))
+        eventually(idle, "nothing to be at work", timeout, TICK, lambda: "; ".join(seen[0].at_work))
         return seen[0]
 
     def outlook(self) -> Outlook:
@@ -221,13 +221,14 @@ class _Skipping:
             self._look = Deadline.after(DEAD_LOOK)
         seen = self._clock.outlook()
         soonest = seen.soonest
-        if seen.busy or soonest is not None:
+        if seen.at_work or soonest is not None:
             self._nothing_due = Deadline.after(DUE_WITHIN)
         if seen.busy:
             self._quiet_since = None
             self._wait("; ".join(seen.busy[:3]))
         elif not self._is_settled(seen):
-            self._wait("the scheduler has not looked at every run since nothing is at work")
+            unseen = "the scheduler has not looked at every run since nothing is at work"
+            self._wait("; ".join(seen.unexamined[:3]) or unseen)
         elif soonest is not None and soonest.passive:
             return self._walk(soonest, seen)
         elif soonest is not None:
@@ -251,9 +252,12 @@ class _Skipping:
         return False
 
     def _is_settled(self, seen: Outlook) -> bool:
-        """Whether the scheduler has seen everything that led to nothing being at work (`Outlook.examined`)."""
+        """Whether the scheduler has seen everything that led to nothing being at work (`Outlook.examined`).
+
+        One look does that began when nothing was busy any more, whatever it had not looked at by then.
+        """
         self._quiet_since = self._quiet_since or seen.at
-        return seen.examined is None or seen.examined > self._quiet_since
+        return not seen.unexamined and (seen.examined is None or seen.examined > self._quiet_since)
 
     def _wait(self, why: str) -> None:
         self.waiting_for = why

@@ -41,7 +41,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Either something is `busy` (why, for people), or the stack waits for the soonest of `due`."""
+    """Either something is `busy` (why, for people) or `unexamined`, or the stack waits for the soonest of `due`."""
 
     busy: tuple[str, ...]
     due: tuple[Due, ...]
@@ -53,6 +53,13 @@ class Outlook:
     A look that began before a task instance's end was committed has not seen it, whatever the times say. So "not
     busy" is certain only once the scheduler has looked at every run after a moment at which nothing was busy already.
     """
+    unexamined: tuple[str, ...] = ()
+    """The runs that the scheduler has not looked at since they changed, or may start now; for people."""
+
+    @property
+    def at_work(self) -> tuple[str, ...]:
+        """Why something may happen without the clock being moved, as far as one look tells."""
+        return (*self.busy, *self.unexamined)
 
     @property
     def soonest(self) -> Due | None:
@@ -72,7 +79,6 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     asleep = [s for s in sleepers if s.until > now]
     busy, due = list[str](), list[Due]()
     _tasks(state["active"] or [], asleep, busy, due)
-    busy += [f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []]
     _deferred(state["deferred"] or [], asleep, fernet_key, busy, due)
     for *key, moment in state["rescheduled"] or []:
         due.append(Due(_moment(moment), f"{_task(key)} looks again"))
@@ -84,7 +90,10 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     due += [Due(_moment(at), "a deadline") for (at,) in state["deadlines"] or []]
     busy += [f"{d.what}: due, and not done yet" for d in due if d.moment <= now]
     examined = _moment(state["examined"]) if state["examined"] else None
-    return Outlook(tuple(busy), tuple(due), _moment(state["at"]), examined)
+    unexamined = (
+        f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []
+    )
+    return Outlook(tuple(busy), tuple(due), _moment(state["at"]), examined, tuple(unexamined))
 
 
 def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> None:

@@ -61,8 +61,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ITEST_TRIGGERER_PAUSE",
         "0.2",
-        "The triggerer looks for triggers and hands events over every 0.2 s instead of every second. Airflow has no "
-        "setting for that: the pods replace the number (`harness/mocks/pods_site/itest_pace.py`).",
+        "The triggerer looks for triggers every 0.2 s instead of every second, and Airflow 3's hands an event over at "
+        "once. Airflow has no setting for that: the pods replace the number (`harness/mocks/pods_site/itest_pace.py`).",
         "A deferral takes about 2 s less.",
     ),
     Setting(

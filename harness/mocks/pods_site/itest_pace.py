@@ -1,12 +1,15 @@
 """A quicker triggerer, and a scheduler that rests when there has been nothing to do for a while.
 
-The triggerer's runner looks for triggers and hands events over more often than once a second; an idle scheduler makes
-fewer rounds than a busy one. Airflow has no settings for that. `sitecustomize` asks for this module where
-ITEST_TRIGGERER_PAUSE or ITEST_SCHEDULER_REST is set; what they change is in `harness/services/speed.py`. Standard
-library only, Python 3.9 and newer.
+The triggerer looks for triggers more often than once a second, and its runner hands an event over at once; an idle
+scheduler makes fewer rounds than a busy one. Airflow has no settings for that. `sitecustomize` asks for this module
+where ITEST_TRIGGERER_PAUSE or ITEST_SCHEDULER_REST is set; what they change is in `harness/services/speed.py`.
+Standard library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
+
+import time
+from collections import deque
 
 from itest_imports import after_import  # type: ignore[import-not-found]  # beside this file
 
@@ -25,13 +28,50 @@ IDLE_ROUNDS = 30
 """After so many rounds in a row in which the scheduler had nothing to do, it rests: about four seconds."""
 
 
-class Quick:
-    """A module as the triggerer sees it: where its function `name` is to wait for Airflow's pause, it is `pause`."""
+class Alarm:
+    """Ends the pause between two rounds of the runner when there is something to hand over."""
 
-    def __init__(self, module: Any, name: str, pause: float) -> None:
+    def __init__(self) -> None:
+        self._pause: Any = None
+        self._rung = False
+
+    def ring(self) -> None:
+        self._rung = True
+        if self._pause is not None:
+            self._pause.cancel()
+
+    def watch(self, pause: Any) -> Any:
+        """The cancel scope `pause`, which ends at once if the alarm has rung since the last one began."""
+        self._pause = pause
+        if self._rung:
+            pause.cancel()
+        self._rung = False
+        return pause
+
+
+class Events(deque):  # type: ignore[type-arg]  # Python 3.9
+    """A runner's events, of which each new one rings the alarm."""
+
+    def __init__(self, events: Any, alarm: Alarm) -> None:
+        super().__init__(events)
+        self._alarm = alarm
+
+    def append(self, event: Any) -> None:
+        super().append(event)
+        self._alarm.ring()
+
+
+class Quick:
+    """A module as the triggerer sees it: where its function `name` is to wait for Airflow's pause, it is `pause`.
+
+    With an `alarm`, which may end it.
+    """
+
+    def __init__(self, module: Any, name: str, pause: float, alarm: Alarm | None = None) -> None:
         self._module = module
         self._name = name
         self._pause = pause
+        self._alarm = alarm
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._module, name)
@@ -39,7 +79,10 @@ class Quick:
             return found
 
         def wait(delay: float | None, *arguments: Any, **options: Any) -> Any:
-            return found(self._pause if delay == AIRFLOWS_PAUSE else delay, *arguments, **options)
+            if delay != AIRFLOWS_PAUSE:
+                return found(delay, *arguments, **options)
+            pause = found(self._pause, *arguments, **options)
+            return pause if self._alarm is None else self._alarm.watch(pause)
 
         return wait
 
@@ -49,11 +92,41 @@ def quicken_triggerer(pause: float) -> None:
 
     def change(module: Any) -> None:
         known = [name for name in WAITS if hasattr(module, name)]
+        if "anyio" not in known:
+            for name in known:
+                setattr(module, name, Quick(getattr(module, name), WAITS[name], pause))
+            return
         # Airflow 3's runner knows the others, too, but waits for other things by them.
-        for name in known if "anyio" not in known else ["anyio"]:
-            setattr(module, name, Quick(getattr(module, name), WAITS[name], pause))
+        alarm = Alarm()
+        module.anyio = Quick(module.anyio, WAITS["anyio"], pause, alarm)
+        ring_for_events(module.TriggerRunner, alarm)
+        clean_seldom(module.TriggerRunnerSupervisor)
 
     after_import(TRIGGERER, change)
+
+
+def ring_for_events(runner: Any, alarm: Alarm) -> None:
+    """Have the events of each `runner` ring the alarm."""
+    make = runner.__init__
+
+    def init(self: Any, *arguments: Any, **options: Any) -> None:
+        make(self, *arguments, **options)
+        self.events = Events(self.events, alarm)
+
+    runner.__init__ = init
+
+
+def clean_seldom(supervisor: Any) -> None:
+    """Have triggers that nobody waits for be removed as often as Airflow does, although there are more rounds."""
+    clean = supervisor.clean_unused
+    last = [float("-inf")]
+
+    def clean_unused(self: Any) -> None:
+        if time.monotonic() - last[0] >= AIRFLOWS_PAUSE:
+            last[0] = time.monotonic()
+            clean(self)
+
+    supervisor.clean_unused = clean_unused
 
 
 class RestingTime:

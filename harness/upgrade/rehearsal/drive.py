@@ -193,7 +193,7 @@ def finish(env: Environment, stage: Stage) -> dict[str, str]:
 
     eventually(step, "the runs to end", FINISH_WITHIN + STUCK, 0.2)
     seen = env.clock.outlook()
-    told = [*seen.busy, *(f"{due.what} at {due.moment:%Y-%m-%d %H:%M}" for due in seen.due)]
+    told = [*seen.at_work, *(f"{due.what} at {due.moment:%Y-%m-%d %H:%M}" for due in seen.due)]
     return {
         name: "; ".join(t for t in told if f" {specimen.dag_id}" in t)[:500]
         for name, specimen in waiting.items()
@@ -221,7 +221,7 @@ class _Quiet:
     def step(self) -> bool:
         """Jump if it is time to. Whether nothing is left to be waited for."""
         seen = self._env.clock.outlook()
-        busy = [why for why in seen.busy if not self._only_waits(why)]
+        busy = [why for why in seen.at_work if not self._only_waits(why)]
         now = json.dumps([self._env.database.rows(STATES), sorted(busy)], default=str)
         if now != self._seen:
             self._seen = now

@@ -43,10 +43,15 @@ class Skipped(Clock):
 
 
 def look(
-    tick: int, busy: tuple[str, ...] = (), examined: int | None = None, due: tuple[Due, ...] = (LATER,)
+    tick: int,
+    busy: tuple[str, ...] = (),
+    examined: int | None = None,
+    due: tuple[Due, ...] = (LATER,),
+    unexamined: tuple[str, ...] = (),
 ) -> Outlook:
     """What is seen at `tick`, when the scheduler's oldest look at a run was at the tick `examined`."""
-    return Outlook(busy, due, NOW + tick * TICK, None if examined is None else NOW + examined * TICK)
+    at = None if examined is None else NOW + examined * TICK
+    return Outlook(busy, due, NOW + tick * TICK, at, unexamined)
 
 
 def skip(clock: Skipped, **options: Any) -> Skipped:
@@ -81,6 +86,13 @@ def test_the_condition_is_looked_at_after_each_change_of_the_mocks() -> None:
 def test_a_run_that_the_scheduler_saw_before_the_quiet_began_has_to_be_seen_once_more() -> None:
     unseen = [look(0, examined=-1), look(1, examined=0)]
     with pytest.raises(WaitTimeout, match="the scheduler has not looked at every run"):
+        skip(Skipped(unseen), timeout=0.3)
+    assert skip(Skipped([*unseen, look(2, examined=1)])).moved == [LATER]
+
+
+def test_a_look_that_began_in_the_quiet_is_enough_for_a_run_that_had_not_been_looked_at_by_then() -> None:
+    unseen = [look(0, examined=-1, unexamined=("a run",)), look(1, examined=0, unexamined=("a run",))]
+    with pytest.raises(WaitTimeout, match="in vain\na run"):
         skip(Skipped(unseen), timeout=0.3)
     assert skip(Skipped([*unseen, look(2, examined=1)])).moved == [LATER]
 

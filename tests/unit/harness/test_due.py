@@ -111,7 +111,9 @@ def test_what_is_due_already_has_to_happen_before_anything_is_skipped() -> None:
 
 
 def test_a_run_that_the_scheduler_has_not_looked_at_keeps_the_clock_where_it_is() -> None:
-    assert seen(unexamined=[["dag", "run"]]).busy == ("the scheduler has not looked at run run of dag",)
+    found = seen(unexamined=[["dag", "run"]])
+    assert found.busy == ()
+    assert found.at_work == found.unexamined == ("the scheduler has not looked at run run of dag",)
 
 
 # ---- triggers

@@ -12,6 +12,23 @@ from harness.mocks import pods_site
 SITE = Path(pods_site.__file__).parent
 RUNNER = """
 import anyio
+from collections import deque
+
+class TriggerRunner:
+    def __init__(self):
+        self.events = deque(["before"])
+
+    async def arun(self, rounds, hand_over):
+        for number in range(rounds):
+            with anyio.move_on_after(1):
+                await anyio.Event().wait()
+            await hand_over(number)
+
+class TriggerRunnerSupervisor:
+    cleaned = 0
+
+    def clean_unused(self):
+        self.cleaned += 1
 
 async def arun(rounds, delay=1):
     for _ in range(rounds):
@@ -30,6 +47,49 @@ original, anyio.move_on_after = anyio.move_on_after, move_on_after
 anyio.run(runner.arun, 2)
 anyio.run(runner.arun, 1, 5)
 print(waited)
+"""
+HANDS_OVER = """
+import anyio
+from airflow.jobs.triggerer_job_runner import TriggerRunner
+
+async def main():
+    runner, told = TriggerRunner(), []
+
+    async def hand_over(number):
+        # What comes while the runner is not waiting ends its next wait.
+        if number == 1:
+            runner.events.append("while at work")
+        told.append(list(runner.events))
+
+    async def fire():
+        while "first" not in runner.events:
+            await anyio.lowlevel.checkpoint()
+            runner.events.append("first")
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.arun, 3, hand_over)
+            group.start_soon(fire)
+            group.start_soon(fire_later, runner, told)
+    print(told)
+
+async def fire_later(runner, told):
+    while not told:
+        await anyio.sleep(0)
+    runner.events.append("second")
+
+anyio.run(main)
+"""
+CLEANS = """
+import time
+from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
+
+now = [0.0]
+time.monotonic = lambda: now[0]
+supervisor = TriggerRunnerSupervisor()
+for now[0] in (5.0, 5.2, 5.9, 6.0, 6.5, 7.1):
+    supervisor.clean_unused()
+print(supervisor.cleaned)
 """
 OLD_RUNNER = """
 import asyncio, time
@@ -105,6 +165,17 @@ def ask(folder: Path, program: str, **environment: str) -> str:
 
 def test_the_triggerer_waits_as_long_as_is_asked_for_and_only_its_one_second_changes(airflow: Path) -> None:
     assert ask(airflow, ASK, ITEST_TRIGGERER_PAUSE="0.2") == "[0.2, 0.2, 5]"
+
+
+def test_an_event_is_handed_over_at_once_however_long_the_pause_is(airflow: Path) -> None:
+    told = ask(airflow, HANDS_OVER, ITEST_TRIGGERER_PAUSE="3600")
+    first = ["before", "first"]
+    assert told == str([first, [*first, "second", "while at work"], [*first, "second", "while at work"]])
+
+
+def test_unused_triggers_are_removed_once_a_second_at_most(airflow: Path) -> None:
+    assert ask(airflow, CLEANS, ITEST_TRIGGERER_PAUSE="0.2") == "3"
+    assert ask(airflow, CLEANS) == "6"
 
 
 @pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
