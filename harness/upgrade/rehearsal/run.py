@@ -27,6 +27,12 @@ T = TypeVar("T")
 OWN_CONTENT = Path(__file__).parent / "content"
 NOTICED_AFTER = timedelta(minutes=11)
 """More than Airflow waits for a task's heartbeat, or for a queued task's start."""
+QUEUED = " is queued"
+QUEUED_AGAIN = 3
+"""How often a task may be queued in vain: Airflow queues it twice more, and then lets it fail."""
+LATE_ADVICE = (
+    "Nothing is lost, but such tasks wait for `[scheduler] task_queued_timeout`; clear them to be quicker."
+)
 QUIET = 12.0
 SETTLES_WITHIN = 120
 
@@ -115,6 +121,8 @@ class _Rehearsal:
         self._files: list[str] = []
         self._broken: set[str] = set()
         """DAG files that the old image cannot import either."""
+        self._queued_again: set[str] = set()
+        """Specimens with tasks that were queued, and that no worker was ever told of."""
         self._closed = False
         """Whether an exchange has begun that did not succeed."""
 
@@ -166,11 +174,22 @@ class _Rehearsal:
         self._broken = set(self._env.airflow.import_errors())
 
     def _let_end(self, stage: Stage, killed: bool = False) -> tuple[dict[str, Outcome], dict[str, str]]:
-        """Release the stage's runs, and wait for their ends. Outcomes, and what those that are stuck wait for."""
+        """Release the stage's runs, and wait for their ends. Outcomes, and what those that are stuck wait for.
+
+        With `killed`, Airflow gets the time to notice what the stop has killed, and what it has queued in vain.
+        """
         stuck = drive.release(self.env, stage)
         if killed:
             self._notice_deaths()
-        stuck |= {name: why for name, why in drive.finish(self.env, stage).items() if name not in stuck}
+        waiting = drive.finish(self.env, stage)
+        for _ in range(QUEUED_AGAIN if killed else 0):
+            queued = {name for name, why in waiting.items() if QUEUED in why}
+            if not queued:
+                break
+            self._queued_again |= queued
+            self.env.clock.advance(NOTICED_AFTER)
+            waiting = drive.finish(self.env, stage)
+        stuck |= {name: why for name, why in waiting.items() if name not in stuck}
         return self._observe(stage), stuck
 
     def _observe(self, stage: Stage) -> dict[str, Outcome]:
@@ -289,10 +308,18 @@ class _Rehearsal:
             detail = self._detail(specimen) if end != control else ""
             why = stuck.get(specimen.name, "") or judge.cause(detail)
             found = judge.judge(specimen, unready, control, end, why, detail)
+            found += self._lateness(specimen)
             self.result.findings += found
             self.result.rows.append(
                 Row(specimen.name, specimen.state, control.summary, end.summary, verdict(found))
             )
+
+    def _lateness(self, specimen: Specimen) -> list[Finding]:
+        if specimen.name not in self._queued_again:
+            return []
+        subject = f"{specimen.name} ({specimen.state})"
+        reason = "a task was queued in vain, and again when Airflow noticed that after ten minutes"
+        return [Finding(Severity.DEGRADES, "runs", subject, reason, LATE_ADVICE)]
 
     def _detail(self, specimen: Specimen) -> str:
         """The last words of the tasks that have failed."""
@@ -328,13 +355,14 @@ class _Rehearsal:
         done = [s for s in self.upgraded.specimens if drive.ended(self.env, self.upgraded, s)]
         if not self._step("restore the database, boot the old image", lambda: self._restore(done)):
             return
+        self._queued_again.clear()
         ends, stuck = self._step("let the runs end again", lambda: self._let_end(self.upgraded, killed=True))
         for place, specimen in enumerate(self.upgraded.specimens):
             name = specimen.name
             unready = self.upgraded.unready.get(name, "")
             self.result.findings += judge.judge(
                 specimen, unready, controls[name], ends[name], stuck.get(name, ""), check="rollback"
-            )
+            ) + [replace(found, check="rollback") for found in self._lateness(specimen)]
             self.result.rows[place] = replace(self.result.rows[place], after_rollback=ends[name].summary)
 
     def _restore(self, done: Sequence[Specimen]) -> bool:

@@ -35,8 +35,11 @@ DEATHS = {
 }
 """Airflow's own values, instead of those under which jumps of the clock go unnoticed: tasks that the stop has killed
 have to be noticed."""
-QUEUED = {"AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "600"}
-"""The same for tasks that nobody takes from the broker."""
+QUEUED = {
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "600",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
+}
+"""The same for tasks that nobody takes from the broker, looked for every ten real seconds instead of every 120."""
 
 
 OF_ONE_RELEASE = frozenset(s.variable for s in speed.SETTINGS if s.variable.startswith("ITEST_")) - {
