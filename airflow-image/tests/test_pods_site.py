@@ -169,6 +169,21 @@ def wide(length):
 
 
 @task
+def given(length):
+    return length
+
+
+@task_group(group_id="each")
+def argued(length):
+    # Each task depends on what expands the group, too, by its argument.
+    first, second, third = (given.override(task_id=f"slow_{name}")(length) for name in ("first", "second", "third"))
+    odd, late = (given.override(task_id=f"{name}_fourth")(length) for name in ("odd", "slow"))
+    last = given.override(task_id="ok_last", trigger_rule="none_failed")(length)
+    first >> second >> third >> [odd, late] >> last
+    late >> given.override(task_id="ok_after", trigger_rule="one_done")(length)
+
+
+@task
 def ok_mapped(length):
     return length
 
@@ -201,6 +216,12 @@ def batches(name, kinds, group=short):
 def groups():
     for name in ("a", "z"):
         batches(name, ("ok", "ok", "skipped", "ok_none", "after", "ok"))
+
+
+def groups_with_arguments():
+    for name in ("a", "z"):
+        batches(name, ("ok", "skipped", "ok_none", "after"), argued)
+        batches(f"{name}_bad", ("ok", "below"), argued)
 
 
 def groups_with_rules():
@@ -272,7 +293,8 @@ def end(ti, session):
 
 
 def lived(build):
-    # What happens in a DAG run: who is ready in each round, and whose state it changes; the states at the end.
+    # What happens in a DAG run: who is ready in each round, who is new, and whose state it changes; the states at the
+    # end.
     session = settings.Session()
     dag, _ = created(build, session)
     session.commit()
@@ -285,7 +307,7 @@ def lived(build):
         session.commit()
         session.expunge_all()
         now = {(ti.task_id, ti.map_index): ti for ti in session.query(TaskInstance).filter_by(dag_id=dag.dag_id)}
-        changed = sorted([*key, ti.state] for key, ti in now.items() if before.get(key) != ti.state)
+        changed = sorted([*key, ti.state] for key, ti in now.items() if before.get(key, "not there") != ti.state)
         rounds.append([ready, changed])
         if run.state != "running":
             break
@@ -315,7 +337,7 @@ def counted(ti, *arguments, **named):
 
 TaskInstance.are_dependencies_met = counted
 said = {}
-for build in (rules, groups, groups_with_rules, mapped, stuck):
+for build in (rules, groups, groups_with_arguments, groups_with_rules, mapped, stuck):
     asked.clear()
     said[build.__name__] = [*lived(build), len(asked)]
 print("SAID " + json.dumps(said))
@@ -415,6 +437,7 @@ def test_a_run_whose_scheduler_evaluates_fewer_task_instances_is_the_same_round_
     assert {name: run for name, (_, run, *_) in all_of_them.items()} == {
         "rules": "failed",
         "groups": "success",
+        "groups_with_arguments": "success",
         "groups_with_rules": "success",
         "mapped": "success",
         "stuck": "failed",

@@ -52,7 +52,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ITEST_DEPENDENCIES",
         "reachable",
-        "The scheduler evaluates no task instance that waits for one that is yet to begin, unless something that it "
+        "The scheduler evaluates no task instance that waits for one that has not ended, unless something that it "
         "depends on has ended otherwise than well. What becomes of them is the same, in the same round "
         "(`harness/mocks/pods_site/itest_ready.py`).",
         "A rollout to three subnets, of a DAG for 30 batches, takes 7 CPU-seconds of the scheduler instead of 12.7, "

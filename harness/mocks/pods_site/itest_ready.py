@@ -2,7 +2,7 @@
 
 In each of its rounds Airflow evaluates all task instances of a run that have no state yet, and asks the database about
 each that is in a mapped task group. Of a run with 30 batches that is several hundred queries a round, for batches that
-are days away. A task instance that waits for one that is yet to begin is not ready, and its state does not change
+are days away. A task instance that waits for one that has not ended is not ready, and its state does not change
 either, if nothing that it depends on has ended otherwise than well (or, for most trigger rules, at all).
 `sitecustomize` asks for this module where ITEST_DEPENDENCIES is `reachable`; what that changes is in
 `harness/services/speed.py`. Standard library only, Python 3.9 and newer.
@@ -64,25 +64,32 @@ def in_turn(pending: Sequence[Any], ended: dict[str, bool], waiting: Container[s
     By that a task may have been skipped, and in the same round Airflow skips those that it would have expanded.
     """
     for ti in pending:
-        if not is_out_of_reach(ti.task, ended, waiting):
+        if not is_out_of_reach(ti, ended, waiting):
             yield ti
             if ti.state in ENDED_BY_EVALUATION:
                 ended[ti.task_id] = False
 
 
-def is_out_of_reach(task: Any, ended: Mapping[str, bool], waiting: Container[str]) -> bool:
-    """Whether `task` depends on one of the tasks `waiting`, and on none whose end could make it ready, or end it.
+def is_out_of_reach(ti: Any, ended: Mapping[str, bool], waiting: Container[str]) -> bool:
+    """Whether `ti` depends on a task that has not ended, and on none whose end could make it ready, or end it.
 
-    `ended` has the tasks of which instances have ended, and whether all of those succeeded.
+    Nor is it one that Airflow may expand before that.
+
+    `ended` has the tasks of which instances have ended, and whether all of those succeeded; `waiting` those of which
+    instances are yet to begin.
     """
-    before = task.upstream_task_ids
-    if not any(other in waiting for other in before):
+    task, before = ti.task, ti.task.upstream_task_ids
+    # That one may be yet to begin, or running, or deferred.
+    for_none = any(other not in ended for other in before)
+    if not for_none and not any(other in waiting for other in before):
         return False
     if any(other in ended for other in before):
-        # Within a mapped group an instance waits for those of its own index alone.
+        # Within a mapped group an instance waits for those of its own index alone, which may be those that have ended.
+        # One that has no index yet gets it once what expands the group has ended.
+        in_group = task.get_closest_mapped_task_group() is not None
         return (
             task.trigger_rule in FOR_ALL
-            and task.get_closest_mapped_task_group() is None
+            and (not in_group or (for_none and ti.map_index >= 0))
             and all(ended.get(other, True) for other in before)
         )
     return task.trigger_rule != "always" and not any(other.task_id in ended for other in expanding(task))

@@ -55,6 +55,7 @@ class Mapped(Task):
 class Instance:
     task: Task
     state: str | None = None
+    map_index: int = -1
 
     @property
     def task_id(self) -> str:
@@ -113,9 +114,30 @@ def test_a_task_is_evaluated_whose_mapped_upstream_has_ended_in_part(ready: Any)
     assert asked(ready, [Instance(first.task), join], [first]) == ["first", "join"]
 
 
-def test_a_task_whose_upstream_runs_is_evaluated(ready: Any) -> None:
+def test_a_task_whose_upstream_runs_is_left_out(ready: Any) -> None:
     _, *pending = of_one_dag(Task("running"), Task("next", {"running"}), Task("after", {"next"}))
-    assert asked(ready, pending) == ["next"]
+    assert asked(ready, pending) == []
+
+
+def test_a_task_is_evaluated_whose_upstream_runs_if_another_one_has_ended_badly(ready: Any) -> None:
+    _, bad, *pending = of_one_dag(Task("running"), Task("bad"), Task("join", {"running", "bad"}))
+    assert asked(ready, pending, [Instance(bad.task, "failed")]) == ["join"]
+    assert asked(ready, pending, [Instance(bad.task, "success")]) == []
+
+
+def test_in_a_mapped_group_a_task_is_left_out_until_one_before_it_has_ended_for_an_index(ready: Any) -> None:
+    lengths = Task("lengths")
+    group = Expanded([lengths])
+    ended, first, last = of_one_dag(
+        lengths, Task("first", {"lengths"}, group=group), Task("last", {"first", "lengths"}, group=group)
+    )
+    ended.state = "success"
+    assert asked(ready, [last], [ended]) == ["last"], "it is expanded early"
+    first.map_index = last.map_index = 0
+    assert asked(ready, [last], [ended]) == []
+    first.state = "success"
+    assert asked(ready, [last], [ended, first]) == ["last"]
+    assert asked(ready, [Instance(first.task, map_index=1), last], [ended, first]) == ["first", "last"]
 
 
 def test_a_task_that_something_waits_before_is_left_out_though_something_else_runs(ready: Any) -> None:
