@@ -82,6 +82,13 @@ def cause(words: str) -> str:
     return _short(errors[-1].strip()) if errors else ""
 
 
+def warning(log: str, dag_id: str) -> str:
+    """The scheduler's last warning that names a DAG, without when and where; nothing, where there is none."""
+    said = [line for line in log.splitlines() if "[warning" in line and f"{dag_id}." in line]
+    beside = r"^.*?\[warning\s*\]\s*|\s*\[airflow\S*\] loc=.*$| ti_id=[0-9a-f-]+"
+    return re.sub(beside, "", said[-1]) if said else ""
+
+
 def differences(before: RunEnd, after: RunEnd, stuck: str = "") -> Iterator[tuple[Severity, str, str]]:
     """What differs, with how bad it is and what to do; the consequences of a run that did not end well are left out."""
     unended = {name: task.state for name, task in after.tasks.items() if _differs(before, after, name)}

@@ -14,7 +14,7 @@ from harness.prepare import Prepared
 from harness.progress import Tracker
 from harness.runtime.base import StartError
 from harness.settings import StackSettings, new_stack_name
-from harness.upgrade.findings import Finding, Row, Severity, verdict
+from harness.upgrade.findings import Finding, Row, Severity, Verdict, verdict
 from harness.upgrade.rehearsal import drive, holds, judge, migration, stack
 from harness.upgrade.rehearsal.drive import Stage
 from harness.upgrade.rehearsal.observe import observe, patience, shown_by
@@ -307,15 +307,19 @@ class _Rehearsal:
             unready = self.upgraded.unready.get(specimen.name) or self.control.unready.get(specimen.name, "")
             detail = self._detail(specimen) if end != control else ""
             why = stuck.get(specimen.name, "") or judge.cause(detail)
+            if specimen.name in self._queued_again:
+                warned = judge.warning(self.env.runtime.logs("scheduler"), specimen.dag_id)
+                why = "; ".join(filter(None, (why, warned)))
             found = judge.judge(specimen, unready, control, end, why, detail)
-            found += self._lateness(specimen)
+            found += self._lateness(specimen, found)
             self.result.findings += found
             self.result.rows.append(
                 Row(specimen.name, specimen.state, control.summary, end.summary, verdict(found))
             )
 
-    def _lateness(self, specimen: Specimen) -> list[Finding]:
-        if specimen.name not in self._queued_again:
+    def _lateness(self, specimen: Specimen, found: Sequence[Finding]) -> list[Finding]:
+        """What to say of a specimen that was late, and is otherwise well."""
+        if specimen.name not in self._queued_again or verdict(found) is Verdict.BREAKS:
             return []
         subject = f"{specimen.name} ({specimen.state})"
         reason = "a task was queued in vain, and again when Airflow noticed that after ten minutes"
@@ -360,9 +364,11 @@ class _Rehearsal:
         for place, specimen in enumerate(self.upgraded.specimens):
             name = specimen.name
             unready = self.upgraded.unready.get(name, "")
-            self.result.findings += judge.judge(
+            found = judge.judge(
                 specimen, unready, controls[name], ends[name], stuck.get(name, ""), check="rollback"
-            ) + [replace(found, check="rollback") for found in self._lateness(specimen)]
+            )
+            late = [replace(f, check="rollback") for f in self._lateness(specimen, found)]
+            self.result.findings += [*found, *late]
             self.result.rows[place] = replace(self.result.rows[place], after_rollback=ends[name].summary)
 
     def _restore(self, done: Sequence[Specimen]) -> bool:

@@ -192,6 +192,20 @@ def test_the_last_error_that_a_log_names_is_the_cause() -> None:
     assert judge.cause("nothing of that kind") == ""
 
 
+def test_the_schedulers_last_warning_that_names_a_dag_is_told_without_what_differs_each_time() -> None:
+    log = (
+        "2026-11-27T22:35:08Z [warning  ] early.a is late [airflow.x] loc=x.py:1\n"
+        "2026-11-27T22:35:08Z [warning  ] TaskInstance <TaskInstance: late.b run [scheduled] ti_id=01a2-1e14> has no "
+        "dag_version_id [airflow.jobs.SchedulerJobRunner] loc=scheduler_job_runner.py:1125\n"
+        "2026-11-27T22:35:09Z [info     ] late.b is queued\n"
+    )
+    assert (
+        judge.warning(log, "late")
+        == "TaskInstance <TaskInstance: late.b run [scheduled]> has no dag_version_id"
+    )
+    assert judge.warning(log, "other") == ""
+
+
 def test_a_rehearsal_that_comes_to_no_end_is_no_verdict_on_the_upgrade() -> None:
     found = command.not_made(StartError("worker-1: ended while it was starting\nits last words"))
     assert verdict([found]) is Verdict.UNKNOWN
