@@ -53,7 +53,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ITEST_DEPENDENCIES",
         "reachable",
         "The scheduler evaluates no task instance that waits for one that has not ended, unless something that it "
-        "depends on has ended otherwise than well. What becomes of them is the same, in the same round "
+        "depends on has ended in a way that decides. What becomes of them is the same, in the same round "
         "(`harness/mocks/pods_site/itest_ready.py`).",
         "A rollout to three subnets, of a DAG for 30 batches, takes 7 CPU-seconds of the scheduler instead of 12.7, "
         "and 3.3 of the database instead of 5.8; it is done in 14 s instead of 21.",

@@ -3,7 +3,7 @@
 In each of its rounds Airflow evaluates all task instances of a run that have no state yet, and asks the database about
 each that is in a mapped task group. Of a run with 30 batches that is several hundred queries a round, for batches that
 are days away. A task instance that waits for one that has not ended is not ready, and its state does not change
-either, if nothing that it depends on has ended otherwise than well (or, for most trigger rules, at all).
+either, if nothing that it depends on has ended in a way that decides (for most trigger rules, at all).
 `sitecustomize` asks for this module where ITEST_DEPENDENCIES is `reachable`; what that changes is in
 `harness/services/speed.py`. Standard library only, Python 3.9 and newer.
 """
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 RUNS = "airflow.models.dagrun"
 ENDED_BY_EVALUATION = ("skipped", "upstream_failed", "removed")
-FOR_ALL = ("all_success", "none_failed")
-"""Trigger rules that wait for all upstream tasks, and whose outcome one that succeeded does not decide."""
+HARMLESS = {"all_success": {"success"}, "none_failed": {"success", "skipped"}}
+"""Trigger rules that wait for all upstream tasks, and the ends of one by which their outcome is not decided."""
 
 
 def evaluate_reachable() -> None:
@@ -52,13 +52,13 @@ def reachable(pending: Sequence[Any], finished: Sequence[Any]) -> Iterable[Any]:
         task.is_setup or task.is_teardown for task in pending[0].task.dag.task_dict.values()
     ):
         return pending
-    ended: dict[str, bool] = {}
+    ended: dict[str, set[str]] = {}
     for ti in finished:
-        ended[ti.task_id] = ended.get(ti.task_id, True) and ti.state == "success"
+        ended.setdefault(ti.task_id, set()).add(ti.state)
     return in_turn(pending, ended, {ti.task_id for ti in pending})
 
 
-def in_turn(pending: Sequence[Any], ended: dict[str, bool], waiting: Container[str]) -> Iterator[Any]:
+def in_turn(pending: Sequence[Any], ended: dict[str, set[str]], waiting: Container[str]) -> Iterator[Any]:
     """Those within reach, each decided on when it is its turn: whoever asks for the next has evaluated the last one.
 
     By that a task may have been skipped, and in the same round Airflow skips those that it would have expanded.
@@ -67,16 +67,16 @@ def in_turn(pending: Sequence[Any], ended: dict[str, bool], waiting: Container[s
         if not is_out_of_reach(ti, ended, waiting):
             yield ti
             if ti.state in ENDED_BY_EVALUATION:
-                ended[ti.task_id] = False
+                ended.setdefault(ti.task_id, set()).add(ti.state)
 
 
-def is_out_of_reach(ti: Any, ended: Mapping[str, bool], waiting: Container[str]) -> bool:
+def is_out_of_reach(ti: Any, ended: Mapping[str, set[str]], waiting: Container[str]) -> bool:
     """Whether `ti` depends on a task that has not ended, and on none whose end could make it ready, or end it.
 
     Nor is it one that Airflow may expand before that.
 
-    `ended` has the tasks of which instances have ended, and whether all of those succeeded; `waiting` those of which
-    instances are yet to begin.
+    `ended` has the tasks of which instances have ended, and their states; `waiting` those of which instances are yet to
+    begin.
     """
     task, before = ti.task, ti.task.upstream_task_ids
     # That one may be yet to begin, or running, or deferred.
@@ -88,9 +88,9 @@ def is_out_of_reach(ti: Any, ended: Mapping[str, bool], waiting: Container[str])
         # One that has no index yet gets it once what expands the group has ended.
         in_group = task.get_closest_mapped_task_group() is not None
         return (
-            task.trigger_rule in FOR_ALL
+            task.trigger_rule in HARMLESS
             and (not in_group or (for_none and ti.map_index >= 0))
-            and all(ended.get(other, True) for other in before)
+            and all(ended.get(other, set()) <= HARMLESS[task.trigger_rule] for other in before)
         )
     return task.trigger_rule != "always" and not any(other.task_id in ended for other in expanding(task))
 

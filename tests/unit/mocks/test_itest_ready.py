@@ -232,6 +232,19 @@ def test_it_is_evaluated_once_one_has_ended_otherwise(ready: Any, state: str) ->
     assert asked(ready, pending, [succeeded, ended, succeeded]) == ["other", "join"]
 
 
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [("skipped", ["other"]), ("failed", ["other", "join"]), ("removed", ["other", "join"])],
+)
+def test_one_that_is_skipped_decides_nothing_for_a_task_that_bears_that(
+    ready: Any, state: str, found: list[str]
+) -> None:
+    ended, *pending = of_one_dag(
+        Task("ended"), Task("other"), Task("join", {"ended", "other"}, "none_failed")
+    )
+    assert asked(ready, pending, [Instance(ended.task, state)]) == found
+
+
 @pytest.mark.parametrize("rule", ["one_success", "all_done", "none_failed_min_one_success", "all_skipped"])
 def test_a_task_of_another_trigger_rule_is_evaluated_once_one_has_succeeded(ready: Any, rule: str) -> None:
     ended, *pending = of_one_dag(Task("ended"), Task("other"), Task("join", {"ended", "other"}, rule))
