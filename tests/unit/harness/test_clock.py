@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from harness.clock import Clock, ClockError
@@ -106,6 +107,29 @@ def test_what_comes_to_work_meanwhile_begins_the_wait_anew() -> None:
 def test_what_is_waited_for_is_in_the_error() -> None:
     with pytest.raises(WaitTimeout, match=r"a jump .skipping time., in vain\nthe third task"):
         skip(Skipped([look(0, ("the third task",))]), timeout=0.2)
+
+
+class Ahead(Clock):
+    """A clock that somebody else has moved a day on meanwhile."""
+
+    def __init__(self) -> None:
+        day = 86400 * 10**9
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            if request.method == "GET":
+                return httpx.Response(200, json={"offset_ns": day, "sleepers": []})
+            return httpx.Response(409, json={"error": "the clock does not go back"})
+
+        self._http = httpx.Client(base_url="http://clock", transport=httpx.MockTransport(answer))
+        self._jumps = []
+
+
+def test_a_due_moment_that_has_come_by_itself_is_not_jumped_to() -> None:
+    clock = Ahead()
+    clock.jump_to(Due(datetime.now(UTC) + timedelta(hours=1), "something"))
+    assert clock.jumps() == []
+    with pytest.raises(ClockError, match="does not go back"):
+        clock.set(clock.now() + timedelta(hours=1))
 
 
 def test_a_span_or_moment_that_is_not_ahead_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
