@@ -168,6 +168,10 @@ class Clock:
         """Every move that this handle made: `offset_ns`, `now` (ISO 8601) and `why`."""
         return list(self._jumps)
 
+    def ring(self) -> None:
+        """Tell scheduler and triggerer that a round of theirs is waited for (`pods_site/itest_bell.py`)."""
+        self._http.post("/").raise_for_status()
+
     def tell(self, text: str) -> None:
         self._say(f"clock {self.now():%Y-%m-%d %H:%M:%S}Z: {text}")
 
@@ -226,8 +230,11 @@ class _Skipping:
             self._nothing_due = Deadline.after(DUE_WITHIN)
         if seen.busy:
             self._quiet_since = None
+            if seen.awaits_round:
+                self._clock.ring()
             self._wait("; ".join(seen.busy[:3]))
         elif not self._is_settled(seen):
+            self._clock.ring()
             unseen = "the scheduler has not looked at every run since nothing is at work"
             self._wait("; ".join(seen.unexamined[:3]) or unseen)
         elif soonest is not None and soonest.passive:

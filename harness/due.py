@@ -21,6 +21,9 @@ from cryptography.fernet import Fernet, InvalidToken
 TIME_TRIGGERS = ("DateTimeTrigger", "TimeDeltaTrigger")
 """Triggers that wait for the `moment` among their arguments, and sleep an hour at a time at most."""
 
+WITH_WORKERS = ("queued", "running")
+"""States of task instances that go on by what workers do."""
+
 DEFAULT_RETRY_DELAY = 300.0
 """Seconds; Airflow's default of `[core] default_task_retry_delay`."""
 MAX_RETRY_DELAY = 24 * 60 * 60
@@ -56,6 +59,9 @@ class Outlook:
     unexamined: tuple[str, ...] = ()
     """The runs that the scheduler has not looked at since they changed, or may start now; for people."""
 
+    awaits_round: bool = False
+    """Whether something is at work that goes on by a round of the scheduler or the triggerer, and not by a task."""
+
     @property
     def at_work(self) -> tuple[str, ...]:
         """Why something may happen without the clock being moved, as far as one look tells."""
@@ -78,7 +84,7 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     """What the statement told (`state`) and who sleeps, put together; `now` is the virtual time."""
     asleep = [s for s in sleepers if s.until > now]
     busy, due = list[str](), list[Due]()
-    _tasks(state["active"] or [], asleep, busy, due)
+    with_workers = _tasks(state["active"] or [], asleep, busy, due)
     _deferred(state["deferred"] or [], asleep, fernet_key, busy, due)
     for *key, moment in state["rescheduled"] or []:
         due.append(Due(_moment(moment), f"{_task(key)} looks again"))
@@ -90,14 +96,19 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     due += [Due(_moment(at), "a deadline") for (at,) in state["deadlines"] or []]
     busy += [f"{d.what}: due, and not done yet" for d in due if d.moment <= now]
     examined = _moment(state["examined"]) if state["examined"] else None
-    unexamined = (
+    unexamined = tuple(
         f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []
     )
-    return Outlook(tuple(busy), tuple(due), _moment(state["at"]), examined, tuple(unexamined))
+    awaits_round = bool(unexamined) or len(busy) > with_workers
+    return Outlook(tuple(busy), tuple(due), _moment(state["at"]), examined, unexamined, awaits_round)
 
 
-def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> None:
-    """Active task instances. A running one may sleep; instances of a mapped task share their sleepers' name."""
+def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> int:
+    """Active task instances; how many of those at work are with the workers.
+
+    A running one may sleep; instances of a mapped task share their sleepers' name.
+    """
+    with_workers = 0
     sleeping: dict[str, list[Sleeper]] = {}
     for sleeper in asleep:
         if sleeper.name.startswith("task "):
@@ -108,6 +119,8 @@ def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[
             due.append(Due(mine.pop().until, f"{_task(key)} wakes up"))
         else:
             busy.append(f"{_task(key)} is {state}")
+            with_workers += state in WITH_WORKERS
+    return with_workers
 
 
 def _deferred(

@@ -1,7 +1,8 @@
 """The virtual clock: its container, and what lets the others live by it (`harness/containers/clock`, ADR 0023).
 
 A stack with it is another topology, since Airflow has to stand jumps: what it would take for a dead component is
-one whose last sign of life is suddenly days old. `SETTINGS` are the departures from production that this needs.
+one whose last sign of life is suddenly days old. `SETTINGS` are the departures from production that this needs. Quick
+pods also make their rounds when the clock's bell rings, which is for speed alone (ADR 0023).
 """
 
 from __future__ import annotations
@@ -21,14 +22,6 @@ ENVIRONMENT = {
     "LD_PRELOAD": f"{FOLDER}/libvirtualclock.so",
     "VIRTUAL_CLOCK": FOLDER,
 }
-
-QUICKER = {
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.03",
-    "ITEST_TRIGGERER_PAUSE": "0.1",
-}
-"""Pauses of a quick mirror (`speed.py`) that are shorter still: whoever skips time waits for nothing but them, since
-every jump is followed by a trigger's end, a task, and a look of the scheduler. In real time they would cost more than
-they bring."""
 
 PREIMPORT = "ITEST_PREIMPORT"
 SHEETS = "airflow.providers.google.suite.hooks.sheets"
@@ -173,7 +166,6 @@ def pod_by_the_clock(pod: Pod, line: LineName) -> Pod:
     """All containers of a pod living by it, and Airflow, which is of that line, standing its jumps."""
     main = by_the_clock(pod.main)
     survival = {s.variable: s.value for s in SETTINGS if line in s.lines}
-    survival |= {name: value for name, value in QUICKER.items() if name in main.environment}
     if PREIMPORT in main.environment:
         survival[PREIMPORT] = f"{main.environment[PREIMPORT]},{SHEETS}"
     return replace(

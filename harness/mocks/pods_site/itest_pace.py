@@ -8,10 +8,12 @@ Standard library only, Python 3.9 and newer.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 
-from itest_imports import after_import  # type: ignore[import-not-found]  # beside this file
+import itest_bell  # type: ignore[import-not-found]  # beside this file
+from itest_imports import after_import  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +31,17 @@ IDLE_ROUNDS = 30
 
 
 class Alarm:
-    """Ends the pause between two rounds of the runner when there is something to hand over."""
+    """Ends the pause between two rounds of the runner when there is something to hand over, or `bell` rings."""
 
-    def __init__(self) -> None:
+    def __init__(self, bell: Any) -> None:
+        self._bell = bell
+        self._listening = False
         self._pause: Any = None
         self._rung = False
+
+    def pause(self, usual: float) -> float:
+        """Seconds that the next pause is to last if nothing ends it."""
+        return usual if self._bell is None else float(self._bell.pause(usual))
 
     def ring(self) -> None:
         self._rung = True
@@ -42,11 +50,27 @@ class Alarm:
 
     def watch(self, pause: Any) -> Any:
         """The cancel scope `pause`, which ends at once if the alarm has rung since the last one began."""
+        if self._bell is not None and not self._listening:
+            from asyncio import get_running_loop  # loaded by now, and slow to load in all other processes
+
+            self._listening = True
+            self._listen(get_running_loop())
         self._pause = pause
         if self._rung:
             pause.cancel()
         self._rung = False
         return pause
+
+    def _listen(self, loop: Any) -> None:
+        """Have a thread hear the bell for the loop, which has triggers to run meanwhile."""
+
+        def listen() -> None:
+            while not loop.is_closed():
+                if self._bell.heard():
+                    loop.call_soon_threadsafe(self.ring)
+                time.sleep(itest_bell.STEP)
+
+        threading.Thread(target=listen, name="itest-bell", daemon=True).start()
 
 
 class Events(deque):  # type: ignore[type-arg]  # Python 3.9
@@ -81,8 +105,9 @@ class Quick:
         def wait(delay: float | None, *arguments: Any, **options: Any) -> Any:
             if delay != AIRFLOWS_PAUSE:
                 return found(delay, *arguments, **options)
-            pause = found(self._pause, *arguments, **options)
-            return pause if self._alarm is None else self._alarm.watch(pause)
+            if self._alarm is None:
+                return found(self._pause, *arguments, **options)
+            return self._alarm.watch(found(self._alarm.pause(self._pause), *arguments, **options))
 
         return wait
 
@@ -97,7 +122,7 @@ def quicken_triggerer(pause: float) -> None:
                 setattr(module, name, Quick(getattr(module, name), WAITS[name], pause))
             return
         # Airflow 3's runner knows the others, too, but waits for other things by them.
-        alarm = Alarm()
+        alarm = Alarm(itest_bell.of_this_stack())
         module.anyio = Quick(module.anyio, WAITS["anyio"], pause, alarm)
         ring_for_events(module.TriggerRunner, alarm)
         clean_seldom(module.TriggerRunnerSupervisor)
@@ -131,15 +156,16 @@ def clean_seldom(supervisor: Any) -> None:
 
 class RestingTime:
     """The module `time` as the scheduler sees it: at its start, and when it has long been idle, it sleeps `rest`
-    seconds.
+    seconds. Where a `bell` is being rung, it sleeps until the next ring.
 
     The scheduler sleeps after a round in which it had nothing to do, and only then. `round_ended` is to be called once
     a round, before that sleep.
     """
 
-    def __init__(self, time: Any, rest: float) -> None:
+    def __init__(self, time: Any, rest: float, bell: Any = None) -> None:
         self._time = time
         self._rest = rest
+        self._bell = bell
         # One that has just started has had nothing to do yet.
         self._idle_rounds = IDLE_ROUNDS
         self._slept = True
@@ -155,14 +181,18 @@ class RestingTime:
     def sleep(self, seconds: float) -> None:
         self._slept = True
         self._idle_rounds += 1
-        self._time.sleep(max(seconds, self._rest) if self._idle_rounds > IDLE_ROUNDS else seconds)
+        pause = max(seconds, self._rest) if self._idle_rounds > IDLE_ROUNDS else seconds
+        if self._bell is None:
+            self._time.sleep(pause)
+        else:
+            self._bell.wait(pause, self._time.sleep)
 
 
 def rest_scheduler(rest: float) -> None:
     """Have a scheduler that has nothing to do sleep `rest` seconds between rounds, once it is imported."""
 
     def change(module: Any) -> None:
-        module.time = time = RestingTime(module.time, rest)
+        module.time = time = RestingTime(module.time, rest, itest_bell.of_this_stack())
         heartbeat = module.perform_heartbeat
 
         def perform_heartbeat(*arguments: Any, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 """Skipping jumps only once the scheduler has seen that nothing is at work, and stops at whatever is due."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ class Skipped(Clock):
         self._last = looks[-1]
         self.moved: list[Due] = []
         self.said: list[str] = []
+        self.rung = 0
 
     def outlook(self) -> Outlook:
         self._last = next(self._looks, self._last)
@@ -41,6 +43,9 @@ class Skipped(Clock):
 
     def tell(self, text: str) -> None:
         self.said.append(text)
+
+    def ring(self) -> None:
+        self.rung += 1
 
 
 def look(
@@ -96,6 +101,15 @@ def test_a_look_that_began_in_the_quiet_is_enough_for_a_run_that_had_not_been_lo
     with pytest.raises(WaitTimeout, match="in vain\na run"):
         skip(Skipped(unseen), timeout=0.3)
     assert skip(Skipped([*unseen, look(2, examined=1)])).moved == [LATER]
+
+
+def test_the_bell_is_rung_for_rounds_that_are_waited_for_and_not_while_a_task_runs() -> None:
+    running = look(0, ("a task",))
+    clock = skip(Skipped([running, running, look(2)]))
+    assert clock.rung == 0
+    triggers = replace(running, awaits_round=True)
+    unsettled = [look(1, examined=0), look(2, examined=0), look(3, examined=2)]
+    assert skip(Skipped([triggers, triggers, *unsettled])).rung == 4
 
 
 def test_what_comes_to_work_meanwhile_begins_the_wait_anew() -> None:

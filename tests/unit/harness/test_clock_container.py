@@ -68,6 +68,14 @@ def test_the_clock_does_not_go_back(url: str) -> None:
     assert "does not go back" in refused.json()["error"]
 
 
+def test_each_ring_of_the_bell_is_counted_in_its_file(url: str, tmp_path: Path) -> None:
+    bell = tmp_path / "bell"
+    assert bell.read_bytes() == bytes(8)
+    assert [httpx.post(url).json() for _ in range(2)] == [{"rings": 1}, {"rings": 2}]
+    assert int.from_bytes(bell.read_bytes(), sys.byteorder) == 2
+    assert httpx.get(url).json()["offset_ns"] == 0
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'{"offset_ns": "1"}', b'{"offset_ns": true}', b'{"offset_ns": 1e30}']
 )

@@ -80,6 +80,29 @@ async def fire_later(runner, told):
 
 anyio.run(main)
 """
+RINGS = """
+import anyio, os, sys
+from airflow.jobs.triggerer_job_runner import TriggerRunner
+
+told = []
+
+async def hand_over(number):
+    told.append(number)
+
+async def ring():
+    await anyio.sleep(0.05)
+    with open(os.environ["VIRTUAL_CLOCK"] + "/bell", "r+b") as bell:
+        bell.write((1).to_bytes(8, sys.byteorder))
+
+async def main():
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(TriggerRunner().arun, 1, hand_over)
+            group.start_soon(ring)
+    print(told)
+
+anyio.run(main)
+"""
 CLEANS = """
 import time
 from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
@@ -171,6 +194,11 @@ def test_an_event_is_handed_over_at_once_however_long_the_pause_is(airflow: Path
     told = ask(airflow, HANDS_OVER, ITEST_TRIGGERER_PAUSE="3600")
     first = ["before", "first"]
     assert told == str([first, [*first, "second", "while at work"], [*first, "second", "while at work"]])
+
+
+def test_a_ring_of_the_clocks_bell_begins_the_triggerers_next_round(airflow: Path, tmp_path: Path) -> None:
+    (tmp_path / "bell").write_bytes(bytes(8))
+    assert ask(airflow, RINGS, ITEST_TRIGGERER_PAUSE="3600", VIRTUAL_CLOCK=str(tmp_path)) == "[0]"
 
 
 def test_unused_triggers_are_removed_once_a_second_at_most(airflow: Path) -> None:

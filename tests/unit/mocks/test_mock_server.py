@@ -144,6 +144,7 @@ def test_two_stacks_do_not_trust_each_other() -> None:
 
 
 SITE_MODULES = (
+    "itest_bell.py",
     "itest_cheap.py",
     "itest_clock.py",
     "itest_early.py",
