@@ -191,7 +191,7 @@ def test_a_schedule_in_local_time_runs_each_day_across_the_end_of_daylight_savin
     started = [
         when.astimezone(zone)
         for (when,) in env.database.rows(
-            "SELECT start_date FROM dag_run WHERE dag_id = %s AND run_type = 'scheduled' ORDER BY run_after",
+            "SELECT start_date FROM dag_run WHERE dag_id = %s AND run_type = 'scheduled' ORDER BY start_date",
             [dag_id],
         )
     ]
