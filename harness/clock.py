@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from harness.database import Database
-from harness.due import Due, Outlook, Sleeper, outlook
+from harness.due import Component, Due, Outlook, Sleeper, outlook
 from harness.history import Recorder
 from harness.lines import line_for
 from harness.runtime.base import Runtime
@@ -168,9 +168,9 @@ class Clock:
         """Every move that this handle made: `offset_ns`, `now` (ISO 8601) and `why`."""
         return list(self._jumps)
 
-    def ring(self) -> None:
-        """Tell scheduler and triggerer that a round of theirs is waited for (`pods_site/itest_bell.py`)."""
-        self._http.post("/").raise_for_status()
+    def ring(self, component: Component) -> None:
+        """Tell scheduler or triggerer that a round of it is waited for (`pods_site/itest_bell.py`)."""
+        self._http.post(f"/{component}").raise_for_status()
 
     def tell(self, text: str) -> None:
         self._say(f"clock {self.now():%Y-%m-%d %H:%M:%S}Z: {text}")
@@ -230,11 +230,14 @@ class _Skipping:
             self._nothing_due = Deadline.after(DUE_WITHIN)
         if seen.busy:
             self._quiet_since = None
-            if seen.awaits_round:
-                self._clock.ring()
+            for component in seen.rounds:
+                self._clock.ring(component)
+            if not seen.rounds:
+                # Tasks take some tenths of a second, and each look takes from their time.
+                time.sleep(TICK)
             self._wait("; ".join(seen.busy[:3]))
         elif not self._is_settled(seen):
-            self._clock.ring()
+            self._clock.ring("scheduler")
             unseen = "the scheduler has not looked at every run since nothing is at work"
             self._wait("; ".join(seen.unexamined[:3]) or unseen)
         elif soonest is not None and soonest.passive:

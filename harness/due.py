@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -30,6 +30,7 @@ MAX_RETRY_DELAY = 24 * 60 * 60
 """Seconds; `MAX_RETRY_DELAY` in Airflow's task SDK."""
 
 Name = str
+Component = Literal["scheduler", "triggerer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ class Outlook:
     unexamined: tuple[str, ...] = ()
     """The runs that the scheduler has not looked at since they changed, or may start now; for people."""
 
-    awaits_round: bool = False
-    """Whether something is at work that goes on by a round of the scheduler or the triggerer, and not by a task."""
+    rounds: frozenset[Component] = frozenset()
+    """Whose next round something at work waits for, rather than for a task."""
 
     @property
     def at_work(self) -> tuple[str, ...]:
@@ -84,8 +85,13 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     """What the statement told (`state`) and who sleeps, put together; `now` is the virtual time."""
     asleep = [s for s in sleepers if s.until > now]
     busy, due = list[str](), list[Due]()
-    with_workers = _tasks(state["active"] or [], asleep, busy, due)
+    rounds = set[Component]()
+    if not _tasks(state["active"] or [], asleep, busy, due):
+        rounds.add("scheduler")
+    others = len(busy)
     _deferred(state["deferred"] or [], asleep, fernet_key, busy, due)
+    if len(busy) > others:
+        rounds.add("triggerer")
     for *key, moment in state["rescheduled"] or []:
         due.append(Due(_moment(moment), f"{_task(key)} looks again"))
     due += [
@@ -94,21 +100,23 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     due += [Due(_moment(at), f"a run of {dag} is scheduled") for dag, at in state["schedules"] or []]
     due += [Due(_moment(at), f"run {run} of {dag} may start") for dag, run, at in state["later"] or []]
     due += [Due(_moment(at), "a deadline") for (at,) in state["deadlines"] or []]
-    busy += [f"{d.what}: due, and not done yet" for d in due if d.moment <= now]
+    late = [f"{d.what}: due, and not done yet" for d in due if d.moment <= now]
+    busy += late
     examined = _moment(state["examined"]) if state["examined"] else None
     unexamined = tuple(
         f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []
     )
-    awaits_round = bool(unexamined) or len(busy) > with_workers
-    return Outlook(tuple(busy), tuple(due), _moment(state["at"]), examined, unexamined, awaits_round)
+    if unexamined or late:
+        rounds.add("scheduler")
+    at = _moment(state["at"])
+    return Outlook(tuple(busy), tuple(due), at, examined, unexamined, frozenset(rounds))
 
 
-def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> int:
-    """Active task instances; how many of those at work are with the workers.
+def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> bool:
+    """Active task instances; whether all of them are with the workers.
 
     A running one may sleep; instances of a mapped task share their sleepers' name.
     """
-    with_workers = 0
     sleeping: dict[str, list[Sleeper]] = {}
     for sleeper in asleep:
         if sleeper.name.startswith("task "):
@@ -119,8 +127,7 @@ def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[
             due.append(Due(mine.pop().until, f"{_task(key)} wakes up"))
         else:
             busy.append(f"{_task(key)} is {state}")
-            with_workers += state in WITH_WORKERS
-    return with_workers
+    return all(row[-1] in WITH_WORKERS for row in rows)
 
 
 def _deferred(

@@ -1,8 +1,8 @@
-"""The bell of a virtual clock: whoever skips time rings it when a round of scheduler or triggerer is waited for.
+"""The bells of a virtual clock: whoever skips time rings one when a round of scheduler or triggerer is waited for.
 
-Between two rings those two have nothing to do that anybody waits for. So while it is being rung they wait for it, for a
-second at most, instead of making round after round beside the tasks. `harness/containers/clock` keeps the file;
-`itest_pace` waits. Standard library only, Python 3.9 and newer.
+Between two rings that component has nothing to do that anybody waits for. So while its bell is being rung it waits for
+it, for a second at most, instead of making round after round beside the tasks. `harness/containers/clock` keeps the
+file; `itest_pace` waits. Standard library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FOLDER = "VIRTUAL_CLOCK"
 """Variable with the folder of the clock's files."""
 COUNT = struct.Struct("=q")
+PLACES = ("scheduler", "triggerer")
+"""Whose bells are in the file, in this order."""
 STEP = 0.005
 """Seconds between two looks at whether it has rung: as late as that is a ring heard."""
 ATTENDED = 5.0
@@ -29,16 +31,17 @@ PATIENCE = 1.0
 
 
 class Bell:
-    """Counts its rings in `file`; each instance remembers which of them it has heard."""
+    """One of the bells, whose rings are counted at `place` in `file`; each instance remembers which it has heard."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, place: int) -> None:
         with Path(file).open("rb") as opened:
-            self._rings = mmap.mmap(opened.fileno(), COUNT.size, access=mmap.ACCESS_READ)
+            self._rings = mmap.mmap(opened.fileno(), COUNT.size * len(PLACES), access=mmap.ACCESS_READ)
+        self._place = COUNT.size * place
         self._heard = self._count()
         self._last = float("-inf")
 
     def _count(self) -> int:
-        return int(COUNT.unpack_from(self._rings)[0])
+        return int(COUNT.unpack_from(self._rings, self._place)[0])
 
     def heard(self) -> bool:
         """Whether it has rung since the last time that this was true."""
@@ -62,12 +65,12 @@ class Bell:
             sleep(min(STEP, left))
 
 
-def of_this_stack() -> Bell | None:
-    """The bell of the virtual clock that this process lives by; None in real time."""
+def of_this_stack(component: str) -> Bell | None:
+    """The bell for `component` of the virtual clock that this process lives by; None in real time."""
     folder = os.environ.get(FOLDER)
     if not folder:
         return None
     try:
-        return Bell(f"{folder}/bell")
+        return Bell(f"{folder}/bells", PLACES.index(component))
     except (OSError, ValueError):
         return None

@@ -122,7 +122,7 @@ def quicken_triggerer(pause: float) -> None:
                 setattr(module, name, Quick(getattr(module, name), WAITS[name], pause))
             return
         # Airflow 3's runner knows the others, too, but waits for other things by them.
-        alarm = Alarm(itest_bell.of_this_stack())
+        alarm = Alarm(itest_bell.of_this_stack("triggerer"))
         module.anyio = Quick(module.anyio, WAITS["anyio"], pause, alarm)
         ring_for_events(module.TriggerRunner, alarm)
         clean_seldom(module.TriggerRunnerSupervisor)
@@ -192,7 +192,7 @@ def rest_scheduler(rest: float) -> None:
     """Have a scheduler that has nothing to do sleep `rest` seconds between rounds, once it is imported."""
 
     def change(module: Any) -> None:
-        module.time = time = RestingTime(module.time, rest, itest_bell.of_this_stack())
+        module.time = time = RestingTime(module.time, rest, itest_bell.of_this_stack("scheduler"))
         heartbeat = module.perform_heartbeat
 
         def perform_heartbeat(*arguments: Any, **options: Any) -> Any:

@@ -12,7 +12,7 @@ ITEST_TASK_MODULES: `late` where no task runs: what only tasks use comes later (
 ITEST_PREIMPORT: modules that a Celery worker imports for all its tasks, separated by commas (`itest_early`).
 ITEST_START: `cheap` for a start with the same results and less work (`itest_cheap`).
 ITEST_EXECUTION_API: `newest` for an execution API of its newest version only (`itest_versions`).
-VIRTUAL_CLOCK: folder of the stack's virtual clock (`itest_clock`) and of its bell (`itest_bell`).
+VIRTUAL_CLOCK: folder of the stack's virtual clock (`itest_clock`) and of its bells (`itest_bell`).
 
 Standard library only, Python 3.9 and newer, and nothing in here raises into its host. What costs time to import is
 imported when the first connection of a task needs it. uvloop makes its connections without telling Python, so those

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from harness.clock import Clock, ClockError
-from harness.due import Due, Outlook
+from harness.due import Component, Due, Outlook
 from harness.waits import WaitTimeout
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ class Skipped(Clock):
         self._last = looks[-1]
         self.moved: list[Due] = []
         self.said: list[str] = []
-        self.rung = 0
+        self.rung: list[Component] = []
 
     def outlook(self) -> Outlook:
         self._last = next(self._looks, self._last)
@@ -44,8 +44,8 @@ class Skipped(Clock):
     def tell(self, text: str) -> None:
         self.said.append(text)
 
-    def ring(self) -> None:
-        self.rung += 1
+    def ring(self, component: Component) -> None:
+        self.rung.append(component)
 
 
 def look(
@@ -106,10 +106,11 @@ def test_a_look_that_began_in_the_quiet_is_enough_for_a_run_that_had_not_been_lo
 def test_the_bell_is_rung_for_rounds_that_are_waited_for_and_not_while_a_task_runs() -> None:
     running = look(0, ("a task",))
     clock = skip(Skipped([running, running, look(2)]))
-    assert clock.rung == 0
-    triggers = replace(running, awaits_round=True)
+    assert clock.rung == []
+    triggers = replace(running, rounds=frozenset({"triggerer"}))
     unsettled = [look(1, examined=0), look(2, examined=0), look(3, examined=2)]
-    assert skip(Skipped([triggers, triggers, *unsettled])).rung == 4
+    rung = skip(Skipped([triggers, triggers, *unsettled])).rung
+    assert rung == ["triggerer", "triggerer", "scheduler", "scheduler"]
 
 
 def test_what_comes_to_work_meanwhile_begins_the_wait_anew() -> None:

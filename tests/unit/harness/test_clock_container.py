@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,11 +69,15 @@ def test_the_clock_does_not_go_back(url: str) -> None:
     assert "does not go back" in refused.json()["error"]
 
 
-def test_each_ring_of_the_bell_is_counted_in_its_file(url: str, tmp_path: Path) -> None:
-    bell = tmp_path / "bell"
-    assert bell.read_bytes() == bytes(8)
-    assert [httpx.post(url).json() for _ in range(2)] == [{"rings": 1}, {"rings": 2}]
-    assert int.from_bytes(bell.read_bytes(), sys.byteorder) == 2
+def test_each_ring_of_a_bell_is_counted_at_its_place(url: str, tmp_path: Path) -> None:
+    bells = tmp_path / "bells"
+    assert bells.read_bytes() == bytes(16)
+    assert [httpx.post(f"{url}triggerer").json() for _ in range(2)] == [{"rings": 1}, {"rings": 2}]
+    httpx.post(f"{url}scheduler")
+    assert array("q", bells.read_bytes()).tolist() == [1, 2]
+    refused = httpx.post(f"{url}worker")
+    assert (refused.status_code, array("q", bells.read_bytes()).tolist()) == (404, [1, 2])
+    assert "/scheduler, /triggerer" in refused.json()["error"]
     assert httpx.get(url).json()["offset_ns"] == 0
 
 

@@ -113,25 +113,18 @@ def test_what_is_due_already_has_to_happen_before_anything_is_skipped() -> None:
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        ({"active": [[*TASK, "running"]]}, False),
-        ({"active": [[*TASK, "queued"]]}, False),
-        ({"active": [[*TASK, "scheduled"]]}, True),
-        ({"active": [[*TASK, "running"]], "unexamined": [["dag", "run"]]}, True),
-        ({"active": [[*TASK, "running"]], "deferred": [deferred("a.PollTrigger")]}, True),
-        ({"schedules": [["daily", NOW.isoformat()]]}, True),
-        ({}, False),
+        ({"active": [[*TASK, "running"]]}, set()),
+        ({"active": [[*TASK, "queued"]]}, set()),
+        ({"active": [[*TASK, "scheduled"]]}, {"scheduler"}),
+        ({"active": [[*TASK, "running"]], "unexamined": [["dag", "run"]]}, {"scheduler"}),
+        ({"active": [[*TASK, "running"]], "deferred": [deferred("a.PollTrigger")]}, {"triggerer"}),
+        ({"schedules": [["daily", NOW.isoformat()]]}, {"scheduler"}),
+        ({"schedules": [["daily", (NOW + HOUR).isoformat()]]}, set()),
+        ({}, set()),
     ],
 )
-def test_it_is_told_whether_a_round_is_waited_for_or_a_task_alone(
-    rows: dict[str, list[Any]], expected: bool
-) -> None:
-    assert seen(**rows).awaits_round is expected
-
-
-def test_a_task_that_sleeps_does_not_hide_that_a_round_is_waited_for() -> None:
-    asleep = Sleeper("task dag/run/task", NOW + HOUR)
-    rows = {"active": [[*TASK, "running"]], "deferred": [deferred("a.PollTrigger")]}
-    assert seen(asleep, **rows).awaits_round
+def test_it_is_told_whose_round_is_waited_for(rows: dict[str, list[Any]], expected: set[str]) -> None:
+    assert seen(**rows).rounds == expected
 
 
 def test_a_run_that_the_scheduler_has_not_looked_at_keeps_the_clock_where_it_is() -> None:

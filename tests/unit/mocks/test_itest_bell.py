@@ -29,6 +29,7 @@ class Hours:
             self._rings.pop(0)
             self._count += 1
             with self._file.open("r+b") as file:
+                file.seek(8)
                 file.write(self._count.to_bytes(8, sys.byteorder))
 
 
@@ -42,8 +43,8 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    made = tmp_path / "bell"
-    made.write_bytes(bytes(8))
+    made = tmp_path / "bells"
+    made.write_bytes(bytes(16))
     return made
 
 
@@ -57,7 +58,7 @@ def waits(module: Any, monkeypatch: pytest.MonkeyPatch, hours: Hours, bell: Any,
 
 def test_who_is_not_rung_for_waits_as_usual(module: Any, monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     hours = Hours(file)
-    bell = module.Bell(str(file))
+    bell = module.Bell(str(file), 1)
     assert [waits(module, monkeypatch, hours, bell, usual) for usual in (0.1, 0.4)] == [0.1, 0.4]
 
 
@@ -65,16 +66,23 @@ def test_a_ring_ends_a_wait_and_the_next_one_is_waited_for_a_second_at_most(
     module: Any, monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
     hours = Hours(file, rings=(100.05, 100.55))
-    bell = module.Bell(str(file))
+    bell = module.Bell(str(file), 1)
     found = [waits(module, monkeypatch, hours, bell, 0.1) for _ in range(3)]
     assert found == [pytest.approx(0.05, abs=0.01), pytest.approx(0.5, abs=0.01), 1.0]
+
+
+def test_the_other_components_bell_is_not_heard(
+    module: Any, monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    hours = Hours(file, rings=(100.05,))
+    assert waits(module, monkeypatch, hours, module.Bell(str(file), 0), 0.1) == 0.1
 
 
 def test_a_ring_during_the_round_ends_the_next_wait_at_once(
     module: Any, monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
     hours = Hours(file, rings=(100.2,))
-    bell = module.Bell(str(file))
+    bell = module.Bell(str(file), 1)
     hours.sleep(0.3)
     assert waits(module, monkeypatch, hours, bell, 0.1) == 0.0
 
@@ -83,7 +91,7 @@ def test_some_seconds_after_the_last_ring_the_waits_are_the_usual_ones(
     module: Any, monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
     hours = Hours(file, rings=(100.05,))
-    bell = module.Bell(str(file))
+    bell = module.Bell(str(file), 1)
     waits(module, monkeypatch, hours, bell, 0.1)
     hours.sleep(module.ATTENDED)
     assert waits(module, monkeypatch, hours, bell, 0.1) == 0.1
@@ -91,8 +99,8 @@ def test_some_seconds_after_the_last_ring_the_waits_are_the_usual_ones(
 
 def test_in_real_time_there_is_no_bell(module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("VIRTUAL_CLOCK", raising=False)
-    assert module.of_this_stack() is None
+    assert module.of_this_stack("scheduler") is None
     monkeypatch.setenv("VIRTUAL_CLOCK", str(tmp_path))
-    assert module.of_this_stack() is None, "a clock without one"
-    (tmp_path / "bell").write_bytes(bytes(8))
-    assert module.of_this_stack() is not None
+    assert module.of_this_stack("scheduler") is None, "a clock without one"
+    (tmp_path / "bells").write_bytes(bytes(16))
+    assert module.of_this_stack("scheduler") is not None
