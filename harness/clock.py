@@ -137,11 +137,11 @@ class Clock:
         return seen[0]
 
     def outlook(self) -> Outlook:
-        """Whether anything is at work now, and what is due when."""
+        """Whether anything is at work now, and what is due when; of the mocks only where nothing is busy."""
         [(state,)] = self._database.rows(self._tables.waiting)
         offset, sleepers = self._read()
         seen = outlook(state, sleepers, self._at(offset), self._fernet_key)
-        change = self.change_of_mocks()
+        change = None if seen.busy else self.change_of_mocks()
         return seen if change is None else replace(seen, due=(*seen.due, change))
 
     def change_of_mocks(self) -> Due | None:
