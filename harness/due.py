@@ -85,13 +85,11 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     """What the statement told (`state`) and who sleeps, put together; `now` is the virtual time."""
     asleep = [s for s in sleepers if s.until > now]
     busy, due = list[str](), list[Due]()
-    rounds = set[Component]()
-    if not _tasks(state["active"] or [], asleep, busy, due):
-        rounds.add("scheduler")
+    active = state["active"] or []
+    _tasks(active, asleep, busy, due)
     others = len(busy)
     _deferred(state["deferred"] or [], asleep, fernet_key, busy, due)
-    if len(busy) > others:
-        rounds.add("triggerer")
+    triggers_awake = len(busy) > others
     for *key, moment in state["rescheduled"] or []:
         due.append(Due(_moment(moment), f"{_task(key)} looks again"))
     due += [
@@ -106,17 +104,17 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     unexamined = tuple(
         f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []
     )
-    if unexamined or late:
+    rounds = set[Component]()
+    if unexamined or late or any(task_state not in WITH_WORKERS for *_, task_state in active):
         rounds.add("scheduler")
+    if triggers_awake:
+        rounds.add("triggerer")
     at = _moment(state["at"])
     return Outlook(tuple(busy), tuple(due), at, examined, unexamined, frozenset(rounds))
 
 
-def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> bool:
-    """Active task instances; whether all of them are with the workers.
-
-    A running one may sleep; instances of a mapped task share their sleepers' name.
-    """
+def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> None:
+    """Active task instances. A running one may sleep; instances of a mapped task share their sleepers' name."""
     sleeping: dict[str, list[Sleeper]] = {}
     for sleeper in asleep:
         if sleeper.name.startswith("task "):
@@ -127,7 +125,6 @@ def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[
             due.append(Due(mine.pop().until, f"{_task(key)} wakes up"))
         else:
             busy.append(f"{_task(key)} is {state}")
-    return all(row[-1] in WITH_WORKERS for row in rows)
 
 
 def _deferred(

@@ -311,19 +311,19 @@ class _Rehearsal:
                 warned = judge.warning(self.env.runtime.logs("scheduler"), specimen.dag_id)
                 why = "; ".join(filter(None, (why, warned)))
             found = judge.judge(specimen, unready, control, end, why, detail)
-            found += self._lateness(specimen, found)
+            found += self._lateness(specimen, found, "runs")
             self.result.findings += found
             self.result.rows.append(
                 Row(specimen.name, specimen.state, control.summary, end.summary, verdict(found))
             )
 
-    def _lateness(self, specimen: Specimen, found: Sequence[Finding]) -> list[Finding]:
+    def _lateness(self, specimen: Specimen, found: Sequence[Finding], check: str) -> list[Finding]:
         """What to say of a specimen that was late, and is otherwise well."""
         if specimen.name not in self._queued_again or verdict(found) is Verdict.BREAKS:
             return []
         subject = f"{specimen.name} ({specimen.state})"
         reason = "a task was queued in vain, and again when Airflow noticed that after ten minutes"
-        return [Finding(Severity.DEGRADES, "runs", subject, reason, LATE_ADVICE)]
+        return [Finding(Severity.DEGRADES, check, subject, reason, LATE_ADVICE)]
 
     def _detail(self, specimen: Specimen) -> str:
         """The last words of the tasks that have failed."""
@@ -367,8 +367,7 @@ class _Rehearsal:
             found = judge.judge(
                 specimen, unready, controls[name], ends[name], stuck.get(name, ""), check="rollback"
             )
-            late = [replace(f, check="rollback") for f in self._lateness(specimen, found)]
-            self.result.findings += [*found, *late]
+            self.result.findings += [*found, *self._lateness(specimen, found, "rollback")]
             self.result.rows[place] = replace(self.result.rows[place], after_rollback=ends[name].summary)
 
     def _restore(self, done: Sequence[Specimen]) -> bool:
