@@ -76,10 +76,8 @@ class Session:
     _booting: threading.Lock = field(default_factory=threading.Lock)
     """A boot keeps every core busy: two at once would both take twice as long, and tests start later."""
     _pool: threading.Condition = field(default_factory=threading.Condition)
-    _places: dict[tuple[str, bool], list[_Private]] = field(default_factory=dict)
-    """Places in the pool, by topology and whether it has a virtual clock."""
-    _kinds: dict[tuple[bool, str], Prepared] = field(default_factory=dict)
-    """What has been asked for, clock and topology, and what that is made from."""
+    _places: dict[tuple[bool, str], list[_Private]] = field(default_factory=dict)
+    """Places in the pool, by what was asked for: a virtual clock, and a topology."""
     _deciding: threading.Lock = field(default_factory=threading.Lock)
 
     # ---- shared
@@ -134,7 +132,7 @@ class Session:
     # ---- private
 
     def lease(self, holder: str, clock: bool = False, topology: str = "") -> str:
-        place = self._take_place(holder, self._kind(clock, topology))
+        place = self._take_place(holder, self._places_for(clock, topology))
         try:
             return self._ready(place).stack
         except BaseException:
@@ -163,21 +161,21 @@ class Session:
         """How many of all places can be handed out at the same time."""
         return pool_size(self.prepared.topology.memory)
 
-    def _kind(self, clock: bool, topology: str) -> Prepared:
-        """What such a stack is made from; its images may have to be built first, once.
+    def _places_for(self, clock: bool, topology: str) -> list[_Private]:
+        """The places of such stacks, whose images may have to be built first, once.
 
         Not while the pool is locked: others could not give back meanwhile.
         """
         with self._deciding:
-            if (clock, topology) not in self._kinds:
-                self._kinds[clock, topology] = prepare.varied(self.prepared, clock, topology)
-            return self._kinds[clock, topology]
+            if (clock, topology) not in self._places:
+                prepared = prepare.varied(self.prepared, clock, topology)
+                places = [_Private(n, prepared) for n in range(1, self._size + 1)]
+                with self._pool:
+                    self._places[clock, topology] = places
+            return self._places[clock, topology]
 
-    def _take_place(self, holder: str, prepared: Prepared) -> _Private:
-        kind = prepared.options.topology, prepared.options.clock
+    def _take_place(self, holder: str, places: list[_Private]) -> _Private:
         with self._pool:
-            if kind not in self._places:
-                self._places[kind] = [_Private(n, prepared) for n in range(1, self._size + 1)]
             free: list[_Private] = []
 
             def find() -> bool:
@@ -185,9 +183,7 @@ class Session:
                 if sum(1 for p in self._all_places() if p.holder) >= self._size:
                     return False
                 # One that is up comes before one that would have to boot.
-                free[:] = sorted(
-                    (p for p in self._places[kind] if not p.holder), key=lambda p: p.environment is None
-                )
+                free[:] = sorted((p for p in places if not p.holder), key=lambda p: p.environment is None)
                 return bool(free)
 
             self._pool.wait_for(find)
