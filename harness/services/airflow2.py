@@ -39,6 +39,13 @@ connection.commit()
 cheap one, as each request of the REST API brings the password: Airflow's own takes a tenth of a second each time.
 """
 
+A_DAY = "86400"
+"""For how many seconds a web process may be silent before gunicorn kills it, in a faithful mirror too; else 120.
+
+The time of a pause counts: a stack that slept for longer has its web processes killed when it wakes, and whoever asks
+them just then gets a 500 (`tests/itest/test_sharing.py`).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Components(airflow.Components):
@@ -67,6 +74,7 @@ class Components(airflow.Components):
             ("bash", "-c", start),
             Healthcheck(python(ask), "Listening at:", confirm=True, timeout=30),
             extra={
+                "AIRFLOW__WEBSERVER__WEB_SERVER_WORKER_TIMEOUT": A_DAY,
                 "ITEST_LOGIN_SCRIPT": LOGIN_SCRIPT,
                 "ITEST_ADMIN_PASSWORD": "${ITEST_ADMIN_PASSWORD}",
             },

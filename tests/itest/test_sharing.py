@@ -1,5 +1,7 @@
 """Tests share a stack without meeting each other, a private one is pristine, and many runs at once are no trouble."""
 
+import time
+
 import pytest
 
 from harness import reset
@@ -25,6 +27,9 @@ def tells_the_team():
 
 tells_the_team()
 """
+
+ASLEEP = 130.0
+"""Seconds: longer than any component waits for a sign of life of its own processes (gunicorn: 120)."""
 
 SHORT = """
 from airflow.providers.common.compat.sdk import dag, task
@@ -112,6 +117,24 @@ def test_a_reset_ends_what_still_runs(env: Environment) -> None:
 
 @pytest.mark.slow
 @pytest.mark.private_stack
+def test_a_stack_that_slept_for_minutes_answers_at_once_and_runs_as_before(env: Environment) -> None:
+    dag_id = env.add_dag("says_its_number", SHORT)
+    env.airflow.trigger(dag_id, {"number": 1}).wait()
+    serving = _processes(env, env.line.api_server)
+    assert env.pause()
+    # Nothing happens that could be waited for: it is the time itself that components notice.
+    time.sleep(ASLEEP)
+    env.wake()
+    # So many requests that the web processes' parent has looked after them meanwhile.
+    assert {len(env.airflow.runs()) for _ in range(50)} == {1}
+    assert serving <= _processes(env, env.line.api_server), "none of them was taken for a dead one"
+    again = env.airflow.trigger(dag_id, {"number": 2})
+    again.wait()
+    assert again.xcom("say") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.private_stack
 def test_two_hundred_runs_at_once_neither_starve_nor_time_out(env: Environment) -> None:
     dag_id = env.add_dag("says_its_number", SHORT)
     runs = [env.airflow.trigger(dag_id, {"number": number}) for number in range(200)]
@@ -123,3 +146,9 @@ def test_two_hundred_runs_at_once_neither_starve_nor_time_out(env: Environment) 
 
 def _tries(env: Environment, dag_id: str) -> list[dict[str, int]]:
     return list(env.airflow.pages(f"/dags/{dag_id}/dagRuns/~/taskInstances", "task_instances"))
+
+
+def _processes(env: Environment, service: str) -> set[int]:
+    """The process ids in a container, but that of whoever asks."""
+    ask = "import os; print(*(p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()))"
+    return {int(pid) for pid in env.runtime.exec(service, ["python3", "-c", ask]).output.split()}
