@@ -144,6 +144,23 @@ def moment(value: object) -> datetime:
     return datetime.fromisoformat(str(value))
 
 
+PLACES = """
+import ctypes, time
+library = ctypes.CDLL(None)
+begin, end = library.virtual_clock_sleep_begins, library.virtual_clock_sleep_ends
+begin.argtypes, end.argtypes = [ctypes.c_int64, ctypes.c_char_p], [ctypes.c_int, ctypes.c_int64]
+now, hour = time.time_ns(), 3600 * 10**9
+late, next_one = now - 2 * hour, now + hour
+place = begin(late, b"jumped over, and has not noticed yet")
+assert begin(next_one, b"woke up first") == place, "its place counts as one that was left behind"
+end(place, late)
+other = begin(next_one, b"comes last")
+assert other != place
+end(place, next_one), end(other, next_one)
+print("kept")
+"""
+
+
 def test_a_running_task_survives_jumps_of_hours_days_and_months(env: Environment) -> None:
     run = env.airflow.trigger(env.add_dag("clock_sleeper", SLEEPER), {"days": 100})
     run.wait_for_task("sleep", "running")
@@ -244,6 +261,11 @@ def test_two_triggerers_keep_their_triggers_at_jumps(env: Environment) -> None:
         assert run.wait() == "success"
         assert abs(moment(run.xcom("wait")) - due) < timedelta(minutes=2)
         assert [ti.try_number for ti in run.task_instances()] == [1]
+
+
+def test_who_wakes_up_late_leaves_the_place_of_another_alone(env: Environment) -> None:
+    """Two triggers that a jump wakes: the first takes the place of the second, which then wakes up and frees it."""
+    assert env.runtime.exec("triggerer", ["python3", "-c", PLACES]).output == "kept\n"
 
 
 def test_a_jump_parses_no_file_again_and_what_is_pushed_after_it_is_parsed_at_once(env: Environment) -> None:

@@ -217,9 +217,12 @@ EXPORT int virtual_clock_sleep_begins(int64_t until, const char *name)
     return -1;
 }
 
-EXPORT void virtual_clock_sleep_ends(int place)
+/* Free the place, if it still is of who began to sleep `until` then: after a jump it may have been taken, see above,
+ * by another who woke up first. That one's `until` is another: nobody begins to sleep until an hour ago. */
+EXPORT void virtual_clock_sleep_ends(int place, int64_t until)
 {
-    if (place >= 0 && (size_t)place < sleeper_count) atomic_store(&sleepers[place].until, 0);
+    if (place >= 0 && (size_t)place < sleeper_count)
+        atomic_compare_exchange_strong(&sleepers[place].until, &until, 0);
 }
 
 /* A task's own process says that it sleeps; its name is what Airflow exports to it. */
@@ -244,7 +247,7 @@ static int sleep_in_slices(int64_t deadline)
         struct timespec end = timespec_of(now + (left < SLICE ? left : SLICE));
         failed = real_clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL);
     }
-    virtual_clock_sleep_ends(place);
+    virtual_clock_sleep_ends(place, wall);
     return failed;
 }
 

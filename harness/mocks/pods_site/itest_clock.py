@@ -31,14 +31,17 @@ class Announcer:
         try:
             self._begin, self._end = library.virtual_clock_sleep_begins, library.virtual_clock_sleep_ends
             self._begin.argtypes = [ctypes.c_int64, ctypes.c_char_p]
+            self._end.argtypes = [ctypes.c_int, ctypes.c_int64]
         except AttributeError:
-            self._begin, self._end = (lambda _until, _name: -1), (lambda _place: None)
+            self._begin, self._end = (lambda _until, _name: -1), (lambda _place, _until: None)
 
     def begin(self, until: float, name: str) -> int:
+        """The sleeper's place, which `end` frees."""
         return int(self._begin(int(until * 1e9), f"trigger {name}".encode()))
 
-    def end(self, place: int) -> None:
-        self._end(place)
+    def end(self, place: int, until: float) -> None:
+        """Free the place, unless another has it by now; `until` is what `begin` was told."""
+        self._end(place, int(until * 1e9))
 
 
 def slice_sleeps(tasks: Any) -> None:
@@ -60,7 +63,7 @@ def slice_sleeps(tasks: Any) -> None:
         try:
             return await _until(until, original, result)
         finally:
-            made[0].end(place)
+            made[0].end(place, until)
 
     tasks.sleep = sleep
 
