@@ -23,6 +23,9 @@ TICK = 0.03
 """Seconds between two looks at whether anything is at work."""
 TOLD_EVERY = 10.0
 """Seconds after which `skip_until` says again what it is waiting for."""
+RUNG_AGAIN: dict[Component, float] = {"scheduler": 0.5, "triggerer": 0.1}
+"""Seconds after which a bell is rung again for the same reason. The triggerer's runner is given a new trigger in the
+second round after its supervisor looked, which may be the one after a ring."""
 DUE_WITHIN = 10.0
 """Seconds for which nothing at all may be due before that counts as an error."""
 DEAD_LOOK = 2.0
@@ -137,11 +140,11 @@ class Clock:
         return seen[0]
 
     def outlook(self) -> Outlook:
-        """Whether anything is at work now, and what is due when; of the mocks only where nothing is busy."""
+        """Whether anything is at work now, and what is due when; of the mocks only where neither a task nor a trigger is."""
         [(state,)] = self._database.rows(self._tables.waiting)
         offset, sleepers = self._read()
         seen = outlook(state, sleepers, self._at(offset), self._fernet_key)
-        change = None if seen.busy else self.change_of_mocks()
+        change = None if seen.busy or seen.awake else self.change_of_mocks()
         return seen if change is None else replace(seen, due=(*seen.due, change))
 
     def change_of_mocks(self) -> Due | None:
@@ -218,6 +221,8 @@ class _Skipping:
         self._look = Deadline.after(DEAD_LOOK)
         self._nothing_due = Deadline.after(DUE_WITHIN)
         self._quiet_since: datetime | None = None
+        self._changed: datetime | None = None
+        self._rung: dict[Component, tuple[object, Deadline]] = {}
 
     def step(self) -> bool:
         """Jump if nothing is at work. Whether the condition was seen to hold; it is looked at afterwards anyway."""
@@ -228,18 +233,16 @@ class _Skipping:
         soonest = seen.soonest
         if seen.at_work or soonest is not None:
             self._nothing_due = Deadline.after(DUE_WITHIN)
-        if seen.busy:
-            self._quiet_since = None
-            for component in seen.rounds:
-                self._clock.ring(component)
-            if not seen.rounds:
+        unsettled = self._unsettled(seen)
+        if seen.busy or seen.awake or unsettled:
+            if unsettled or "scheduler" in seen.rounds:
+                self._ring("scheduler", (seen.busy, seen.unexamined, seen.changed, seen.examined))
+            if seen.awake:
+                self._ring("triggerer", seen.awake)
+            if not (seen.rounds or unsettled):
                 # Tasks take some tenths of a second, and each look takes from their time.
                 time.sleep(TICK)
-            self._wait("; ".join(seen.busy[:3]))
-        elif not self._is_settled(seen):
-            self._clock.ring("scheduler")
-            unseen = "the scheduler has not looked at every run since nothing is at work"
-            self._wait("; ".join(seen.unexamined[:3]) or unseen)
+            self._wait("; ".join((*seen.busy, *seen.awake, *unsettled)[:3]))
         elif soonest is not None and soonest.passive:
             return self._walk(soonest, seen)
         elif soonest is not None:
@@ -262,13 +265,33 @@ class _Skipping:
             change = self._clock.change_of_mocks()
         return False
 
-    def _is_settled(self, seen: Outlook) -> bool:
-        """Whether the scheduler has seen everything that led to nothing being at work (`Outlook.examined`).
+    def _unsettled(self, seen: Outlook) -> tuple[str, ...]:
+        """Why the scheduler may not have seen yet all that led to no task being at work; for people.
 
-        One look does that began when nothing was busy any more, whatever it had not looked at by then.
+        It has once it has looked at every run (`Outlook.examined`) with a look that began when no task was at work any
+        more, whatever it had not looked at by then. Triggers may be: it has nothing to see of them.
         """
+        if seen.busy or seen.changed != self._changed:
+            self._quiet_since, self._changed = None, seen.changed
+        if seen.busy:
+            return ()
         self._quiet_since = self._quiet_since or seen.at
-        return not seen.unexamined and (seen.examined is None or seen.examined > self._quiet_since)
+        if seen.unexamined:
+            return seen.unexamined
+        if seen.examined is None or seen.examined > self._quiet_since:
+            return ()
+        return ("the scheduler has not looked at every run since nothing is at work",)
+
+    def _ring(self, component: Component, reason: object) -> None:
+        """Ring for a round that has to begin after what was seen: the `reason`.
+
+        A ring that comes during a round is heard after it, so a second one for the same reason would be for a round in
+        which there is nothing to do.
+        """
+        before = self._rung.get(component)
+        if before is None or before[0] != reason or before[1].passed:
+            self._rung[component] = reason, Deadline.after(RUNG_AGAIN[component])
+            self._clock.ring(component)
 
     def _wait(self, why: str) -> None:
         self.waiting_for = why

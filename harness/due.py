@@ -45,9 +45,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Either something is `busy` (why, for people) or `unexamined`, or the stack waits for the soonest of `due`."""
+    """Either something is `at_work`, or the stack waits for the soonest of `due`."""
 
     busy: tuple[str, ...]
+    """The task instances that are at work, and what is due and not done yet; for people."""
     due: tuple[Due, ...]
     at: datetime
     """When the database was asked, on its clock."""
@@ -57,8 +58,12 @@ class Outlook:
     A look that began before a task instance's end was committed has not seen it, whatever the times say. So "not
     busy" is certain only once the scheduler has looked at every run after a moment at which nothing was busy already.
     """
+    changed: datetime | None = None
+    """When a task instance of a running DAG run has changed last, those aside that are running."""
+    awake: tuple[str, ...] = ()
+    """The triggers that do not say that they sleep; for people."""
     unexamined: tuple[str, ...] = ()
-    """The runs that the scheduler has not looked at since they changed, or may start now; for people."""
+    """The runs that the scheduler has not looked at since a task of them ended, or may start now; for people."""
 
     rounds: frozenset[Component] = frozenset()
     """Whose next round something at work waits for, rather than for a task."""
@@ -66,7 +71,7 @@ class Outlook:
     @property
     def at_work(self) -> tuple[str, ...]:
         """Why something may happen without the clock being moved, as far as one look tells."""
-        return (*self.busy, *self.unexamined)
+        return (*self.busy, *self.awake, *self.unexamined)
 
     @property
     def soonest(self) -> Due | None:
@@ -84,12 +89,10 @@ class Sleeper:
 def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime, fernet_key: str) -> Outlook:
     """What the statement told (`state`) and who sleeps, put together; `now` is the virtual time."""
     asleep = [s for s in sleepers if s.until > now]
-    busy, due = list[str](), list[Due]()
+    busy, awake, due = list[str](), list[str](), list[Due]()
     active = state["active"] or []
     _tasks(active, asleep, busy, due)
-    others = len(busy)
-    _deferred(state["deferred"] or [], asleep, fernet_key, busy, due)
-    triggers_awake = len(busy) > others
+    _deferred(state["deferred"] or [], asleep, fernet_key, awake, due)
     for *key, moment in state["rescheduled"] or []:
         due.append(Due(_moment(moment), f"{_task(key)} looks again"))
     due += [
@@ -100,17 +103,25 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     due += [Due(_moment(at), "a deadline") for (at,) in state["deadlines"] or []]
     late = [f"{d.what}: due, and not done yet" for d in due if d.moment <= now]
     busy += late
-    examined = _moment(state["examined"]) if state["examined"] else None
     unexamined = tuple(
         f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []
     )
     rounds = set[Component]()
     if unexamined or late or any(task_state not in WITH_WORKERS for *_, task_state in active):
         rounds.add("scheduler")
-    if triggers_awake:
+    if awake:
         rounds.add("triggerer")
-    at = _moment(state["at"])
-    return Outlook(tuple(busy), tuple(due), at, examined, unexamined, frozenset(rounds))
+    examined, changed = (_moment(state[k]) if state[k] else None for k in ("examined", "changed"))
+    return Outlook(
+        tuple(busy),
+        tuple(due),
+        _moment(state["at"]),
+        examined,
+        changed,
+        tuple(awake),
+        unexamined,
+        frozenset(rounds),
+    )
 
 
 def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[str], due: list[Due]) -> None:
@@ -128,7 +139,7 @@ def _tasks(rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], busy: list[
 
 
 def _deferred(
-    rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], key: str, busy: list[str], due: list[Due]
+    rows: Sequence[Sequence[Any]], asleep: Sequence[Sleeper], key: str, awake: list[str], due: list[Due]
 ) -> None:
     by_id = dict(_trigger_sleepers(asleep))
     for *task, timeout, trigger_id, classpath, arguments in rows:
@@ -137,7 +148,7 @@ def _deferred(
         sleeper = by_id.get(trigger_id)
         kind = classpath.rpartition(".")[2]
         if sleeper is None:
-            busy.append(f"the trigger of {_task(task)} ({kind}) does not sleep")
+            awake.append(f"the trigger of {_task(task)} ({kind}) does not sleep")
             continue
         moment = trigger_moment(arguments, key) if kind in TIME_TRIGGERS else None
         due.append(Due(moment or sleeper.until, f"{_task(task)}: its {kind} wakes up"))

@@ -14,13 +14,15 @@ SELECT json_build_object(
  'at', now(),
  'examined', (SELECT min(r.last_scheduling_decision) FROM dag_run r JOIN dag d USING (dag_id)
    WHERE NOT d.is_paused AND r.state = 'running'),
+ 'changed', (SELECT max(t.updated_at) FROM task_instance t JOIN dag_run r USING (dag_id, run_id)
+   WHERE r.state = 'running' AND t.state IS DISTINCT FROM 'running'),
  'active', (SELECT json_agg(json_build_array(dag_id, run_id, task_id, map_index, state)) FROM task_instance
    WHERE state IN ('queued', 'scheduled', 'running', 'restarting')),
  'unexamined', (SELECT json_agg(json_build_array(r.dag_id, r.run_id)) FROM dag_run r JOIN dag d USING (dag_id)
    WHERE NOT d.is_paused AND (
      r.state = 'running' AND (r.last_scheduling_decision IS NULL OR r.last_scheduling_decision <= (
        SELECT max(t.updated_at) FROM task_instance t
-       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.state IS DISTINCT FROM 'running'))
+       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred')))
      OR r.state = 'queued' AND r.run_after <= now()
        AND d.max_active_runs > (
          SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running')
@@ -52,13 +54,15 @@ SELECT json_build_object(
  'at', now(),
  'examined', (SELECT min(r.last_scheduling_decision) FROM dag_run r JOIN dag d USING (dag_id)
    WHERE NOT d.is_paused AND r.state = 'running'),
+ 'changed', (SELECT max(t.updated_at) FROM task_instance t JOIN dag_run r USING (dag_id, run_id)
+   WHERE r.state = 'running' AND t.state IS DISTINCT FROM 'running'),
  'active', (SELECT json_agg(json_build_array(dag_id, run_id, task_id, map_index, state)) FROM task_instance
    WHERE state IN ('queued', 'scheduled', 'running', 'restarting')),
  'unexamined', (SELECT json_agg(json_build_array(r.dag_id, r.run_id)) FROM dag_run r JOIN dag d USING (dag_id)
    WHERE NOT d.is_paused AND (
      r.state = 'running' AND (r.last_scheduling_decision IS NULL OR r.last_scheduling_decision <= (
        SELECT max(t.updated_at) FROM task_instance t
-       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.state IS DISTINCT FROM 'running'))
+       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred')))
      OR r.state = 'queued'
        AND d.max_active_runs > (
          SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running'))),

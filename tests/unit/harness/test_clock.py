@@ -57,7 +57,7 @@ def look(
 ) -> Outlook:
     """What is seen at `tick`, when the scheduler's oldest look at a run was at the tick `examined`."""
     at = None if examined is None else NOW + examined * TICK
-    return Outlook(busy, due, NOW + tick * TICK, at, unexamined)
+    return Outlook(busy, due, NOW + tick * TICK, at, unexamined=unexamined)
 
 
 def skip(clock: Skipped, **options: Any) -> Skipped:
@@ -107,10 +107,34 @@ def test_the_bell_is_rung_for_rounds_that_are_waited_for_and_not_while_a_task_ru
     running = look(0, ("a task",))
     clock = skip(Skipped([running, running, look(2)]))
     assert clock.rung == []
-    triggers = replace(running, rounds=frozenset({"triggerer"}))
-    unsettled = [look(1, examined=0), look(2, examined=0), look(3, examined=2)]
-    rung = skip(Skipped([triggers, triggers, *unsettled])).rung
-    assert rung == ["triggerer", "triggerer", "scheduler", "scheduler"]
+    awake = replace(running, awake=("a trigger",), rounds=frozenset({"triggerer"}))
+    another = replace(awake, awake=("another",))
+    unsettled = [look(1, examined=0), look(3, examined=2)]
+    rung = skip(Skipped([awake, awake, another, another, *unsettled])).rung
+    assert rung == ["triggerer", "triggerer", "scheduler"]
+
+
+def test_the_scheduler_may_look_while_a_trigger_begins_to_sleep() -> None:
+    awake = replace(look(0, examined=-1), awake=("a trigger",), rounds=frozenset({"triggerer"}))
+    clock = skip(Skipped([awake, replace(awake, examined=NOW + TICK), look(2, examined=1)]))
+    assert (clock.rung, clock.moved) == (["scheduler", "triggerer"], [LATER])
+
+
+def test_a_task_that_came_and_went_between_two_looks_has_to_be_seen_by_the_scheduler() -> None:
+    before = replace(look(0, examined=1), changed=NOW - TICK)
+    missed = replace(look(2, examined=1), changed=NOW + TICK)
+    looks = [replace(before, awake=("a trigger",)), missed]
+    with pytest.raises(WaitTimeout, match="the scheduler has not looked at every run"):
+        skip(Skipped(looks), timeout=0.3)
+    assert skip(Skipped([*looks, replace(missed, examined=NOW + 3 * TICK)])).moved == [LATER]
+
+
+def test_the_scheduler_is_rung_for_once_until_it_has_looked_or_something_else_has_to_be() -> None:
+    unseen = look(1, examined=0, unexamined=("a run",))
+    others = replace(unseen, unexamined=("a run", "another"))
+    looked = replace(unseen, examined=NOW + TICK)
+    clock = skip(Skipped([unseen, unseen, others, others, looked, looked, look(4, examined=3)]))
+    assert clock.rung == ["scheduler"] * 3
 
 
 def test_what_comes_to_work_meanwhile_begins_the_wait_anew() -> None:

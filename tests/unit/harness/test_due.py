@@ -14,7 +14,17 @@ NOW = datetime(2027, 3, 28, 1, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 KEY = Fernet.generate_key().decode()
 TASK = ["dag", "run", "task", -1]
-PARTS = ("active", "unexamined", "later", "deferred", "rescheduled", "retrying", "schedules", "deadlines")
+PARTS = (
+    "active",
+    "changed",
+    "unexamined",
+    "later",
+    "deferred",
+    "rescheduled",
+    "retrying",
+    "schedules",
+    "deadlines",
+)
 
 
 def seen(*sleepers: Sleeper, **rows: list[Any]) -> Outlook:
@@ -84,7 +94,7 @@ def test_any_other_trigger_is_due_when_its_sleep_ends_or_its_time_is_out() -> No
 )
 def test_a_trigger_that_nobody_says_sleeps_is_at_work(name: str) -> None:
     found = seen(Sleeper(name, NOW + HOUR), deferred=[deferred("a.b.PollTrigger")])
-    assert found.busy == ("the trigger of task of dag, run, (PollTrigger) does not sleep",)
+    assert found.at_work == found.awake == ("the trigger of task of dag, run, (PollTrigger) does not sleep",)
 
 
 def test_reschedules_schedules_later_runs_and_deadlines_are_due() -> None:
