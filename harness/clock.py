@@ -140,7 +140,7 @@ class Clock:
         return seen[0]
 
     def outlook(self) -> Outlook:
-        """Whether anything is at work now, and what is due when; of the mocks only where neither a task nor a trigger is."""
+        """Whether anything is at work now, and what is due when; of the mocks only where no task or trigger is."""
         [(state,)] = self._database.rows(self._tables.waiting)
         offset, sleepers = self._read()
         seen = outlook(state, sleepers, self._at(offset), self._fernet_key)

@@ -22,7 +22,8 @@ SELECT json_build_object(
    WHERE NOT d.is_paused AND (
      r.state = 'running' AND (r.last_scheduling_decision IS NULL OR r.last_scheduling_decision <= (
        SELECT max(t.updated_at) FROM task_instance t
-       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred')))
+       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id
+         AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred')))
      OR r.state = 'queued' AND r.run_after <= now()
        AND d.max_active_runs > (
          SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running')
@@ -62,7 +63,8 @@ SELECT json_build_object(
    WHERE NOT d.is_paused AND (
      r.state = 'running' AND (r.last_scheduling_decision IS NULL OR r.last_scheduling_decision <= (
        SELECT max(t.updated_at) FROM task_instance t
-       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred')))
+       WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id
+         AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred')))
      OR r.state = 'queued'
        AND d.max_active_runs > (
          SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running'))),
