@@ -206,16 +206,18 @@ SETTINGS: tuple[Setting, ...] = (
         "ITEST_START",
         "cheap",
         "YAML is parsed in C, what providers say of themselves is not checked against a schema, and Celery's children "
-        "ask the kernel without a compiler for C declarations; requests to S3 do not tell which operator they are for "
+        "ask the kernel without a compiler for C declarations; requests to S3 do not tell which operator they are for, "
+        "clients of Google's have no docstrings, and a task's first heartbeat comes a second after its start "
         "(`harness/mocks/pods_site/itest_cheap.py`).",
         "0.3 CPU-seconds a pod for the YAML of Airflow's metrics and the schema; 0.1 for each of a worker's eight "
-        "children.",
+        "children; 0.08 for each reading of a spreadsheet; one of a task's nine requests.",
     ),
     Setting(
         "ITEST_PREIMPORT",
         "airflow.sdk.definitions.decorators,airflow.sdk.bases.sensor,airflow.providers.standard.triggers.temporal,"
         "airflow.providers.slack.hooks.slack",
-        "A worker imports these before it forks, for all its tasks (`harness/mocks/pods_site/itest_early.py`).",
+        "A worker imports these before it forks, for all its tasks, and builds what reads a supervisor's messages "
+        "(`harness/mocks/pods_site/itest_early.py`).",
         "0.04 CPU-seconds a task for what every DAG file needs, 0.2 for one that posts to Slack; a rollout's worker "
         "takes 7 % less.",
         lines=AIRFLOW_3,

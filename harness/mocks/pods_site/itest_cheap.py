@@ -1,10 +1,12 @@
-"""What Airflow's components do at their start in a dear way, done in a cheap one with the same result.
+"""What Airflow's components and tasks do at their start in a dear way, done in a cheap one with the same result.
 
 `sitecustomize` asks for this module where ITEST_START is `cheap`; what that changes against production is in
 `harness/services/speed.py`. Standard library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
+
+import time
 
 from itest_imports import after_import  # type: ignore[import-not-found]  # beside this file
 
@@ -28,6 +30,8 @@ def start_cheaply() -> None:
     after_import("yaml", parse_in_c)
     after_import("billiard.util", ask_the_kernel_directly)
     after_import("airflow.providers.amazon.aws.hooks.base_aws", call_nobody_by_name)
+    after_import("googleapiclient.schema", document_nothing)
+    after_import("airflow.sdk.execution_time.supervisor", beat_later)
     for name in PROVIDERS:
         after_import(name, believe_providers)
 
@@ -61,6 +65,32 @@ def call_nobody_by_name(module: ModuleType) -> None:
     hook = getattr(module, "AwsGenericHook", None)
     if hasattr(hook, "_get_caller"):
         hook._get_caller = lambda *_, **__: "Unknown"  # type: ignore[union-attr]
+
+
+def document_nothing(module: ModuleType) -> None:
+    """The methods that a client of Google's gets for an API have docstrings without the schemas of what they take.
+
+    They are written whenever such a client is made, which each reading of a spreadsheet does.
+    """
+    schemas = getattr(module, "Schemas", None)
+    for name in ("prettyPrintByName", "prettyPrintSchema"):
+        if hasattr(schemas, name):
+            setattr(schemas, name, lambda *_, **__: "")
+
+
+def beat_later(module: ModuleType) -> None:
+    """A task's first heartbeat comes an interval after its start, which has told the same, and not at once."""
+    supervised = getattr(module, "ActivitySubprocess", None)
+    begin = getattr(supervised, "_on_child_started", None)
+    if begin is None:
+        return
+
+    def _on_child_started(self: Any, *arguments: Any, **options: Any) -> Any:
+        begun = begin(self, *arguments, **options)
+        self._last_heartbeat_attempt = time.monotonic()
+        return begun
+
+    supervised._on_child_started = _on_child_started  # type: ignore[union-attr]
 
 
 def believe_providers(module: ModuleType) -> None:

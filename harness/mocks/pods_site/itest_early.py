@@ -6,6 +6,7 @@ production is in `harness/services/speed.py`. Standard library only, Python 3.9 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from itest_imports import after_import  # type: ignore[import-not-found]  # beside this file
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 WORKER = "airflow.providers.celery.executors.celery_executor_utils"
 """Where Airflow has Celery import modules for all tasks, before the worker forks."""
+COMMS = "airflow.sdk.execution_time.comms"
 
 
 def import_early(names: str) -> None:
@@ -28,6 +30,7 @@ def import_early(names: str) -> None:
                 import_module(module)
             except ImportError:
                 continue
+        keep_decoder()
 
     def change(_: Any) -> None:
         from celery.signals import import_modules  # type: ignore[import-not-found]
@@ -35,3 +38,17 @@ def import_early(names: str) -> None:
         import_modules.connect(import_all, weak=False)
 
     after_import(WORKER, change)
+
+
+def keep_decoder() -> None:
+    """Have Airflow 3's tasks share what reads their supervisor's messages, which each of them would build twice."""
+    comms: Any = sys.modules.get(COMMS)
+    if not hasattr(comms, "ToTask") or not hasattr(comms, "TypeAdapter"):
+        return
+    build, messages = comms.TypeAdapter, comms.ToTask
+    kept = build(messages)
+
+    def adapter(kind: Any, *arguments: Any, **options: Any) -> Any:
+        return kept if kind is messages and not arguments and not options else build(kind, *arguments, **options)
+
+    comms.TypeAdapter = adapter

@@ -207,3 +207,82 @@ def test_a_request_to_aws_names_no_operator(tmp_path: Path) -> None:
         ITEST_START="cheap",
     )
     assert said == "Unknown"
+
+
+SUPERVISOR = """
+import time
+
+class ActivitySubprocess:
+    _last_heartbeat_attempt = 0.0
+
+    def _on_child_started(self, ti):
+        return ti
+"""
+
+
+def test_a_tasks_first_heartbeat_is_due_an_interval_after_its_start(tmp_path: Path) -> None:
+    files = {"airflow.sdk.execution_time.supervisor": SUPERVISOR}
+    script = (
+        "import json, time\n"
+        "from airflow.sdk.execution_time.supervisor import ActivitySubprocess\n"
+        "task, before = ActivitySubprocess(), time.monotonic()\n"
+        "print(json.dumps([task._on_child_started(7), task._last_heartbeat_attempt >= before]))"
+    )
+    assert say(tmp_path, files, script, ITEST_START="cheap") == [7, True]
+    assert say(tmp_path, files, script) == [7, False]
+
+
+def test_googles_clients_are_not_documented(tmp_path: Path) -> None:
+    schemas = "class Schemas:\n    def prettyPrintByName(self, name):\n        return name * 3\n"
+    files = {"googleapiclient.schema": schemas}
+    script = (
+        "import json\n"
+        "from googleapiclient.schema import Schemas\n"
+        "print(json.dumps(Schemas().prettyPrintByName('a')))"
+    )
+    assert say(tmp_path, files, script, ITEST_START="cheap") == ""
+    assert say(tmp_path, files, script) == "aaa"
+
+
+COMMS_OF_A_TASK = """
+built = []
+
+class ToTask:
+    pass
+
+class TypeAdapter:
+    def __init__(self, kind, **options):
+        built.append(kind)
+
+def decoder():
+    return TypeAdapter(ToTask)
+"""
+WORKER_STARTS = """
+import json
+import airflow.providers.celery.executors.celery_executor_utils
+from celery.signals import import_modules
+[(receiver, _)] = import_modules.receivers
+receiver(sender=None)
+from airflow.sdk.execution_time import comms
+"""
+WORKERS = {"celery.signals": SIGNALS, "airflow.providers.celery.executors.celery_executor_utils": ""}
+COMMS = "airflow.sdk.execution_time.comms"
+
+
+def test_tasks_share_what_reads_their_supervisors_messages(tmp_path: Path) -> None:
+    said = say(
+        tmp_path,
+        {**WORKERS, COMMS: COMMS_OF_A_TASK},
+        f"{WORKER_STARTS}"
+        "at_start, same = len(comms.built), comms.decoder() is comms.decoder()\n"
+        "comms.TypeAdapter(int), comms.TypeAdapter(comms.ToTask, config=1)\n"
+        "print(json.dumps([at_start, same, len(comms.built)]))",
+        ITEST_PREIMPORT=COMMS,
+    )
+    assert said == [1, True, 3]
+
+
+def test_another_airflows_messages_are_read_as_before(tmp_path: Path) -> None:
+    files = {**WORKERS, COMMS: "class TypeAdapter:\n    pass\n"}
+    script = f"{WORKER_STARTS}print(json.dumps(isinstance(comms.TypeAdapter, type)))"
+    assert say(tmp_path, files, script, ITEST_PREIMPORT=COMMS) is True
