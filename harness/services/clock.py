@@ -31,6 +31,9 @@ or twice, which is not worth as much at each boot."""
 
 TEN_YEARS = str(10 * 365 * 86400)
 HEARTBEAT = "tests/itest/test_clock.py::test_a_running_task_survives_jumps_of_hours_days_and_months"
+QUEUED = (
+    "tests/itest/test_clock.py::test_a_task_that_waits_for_a_worker_during_a_jump_is_not_taken_for_a_lost_one"
+)
 JUMPS = "tests/itest/test_clock.py::test_components_count_as_healthy_right_after_a_jump"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -52,13 +55,13 @@ SETTINGS: tuple[Setting, ...] = (
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT",
         TEN_YEARS,
         "A task may stay queued for ten years instead of ten minutes.",
-        "A jump while a task is queued; seen on 3.3.2, has no test of its own.",
+        QUEUED,
     ),
     Setting(
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT",
         TEN_YEARS,
         "The broker hands a task that nobody acknowledged to another worker after ten years instead of a day.",
-        "As above.",
+        "tests/itest/test_clock.py::test_a_task_that_runs_during_a_jump_is_handed_to_no_other_process",
     ),
     Setting(
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD",
@@ -83,7 +86,7 @@ SETTINGS: tuple[Setting, ...] = (
         "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD",
         TEN_YEARS,
         "A DAG whose file was not parsed for ten years, instead of 50 s, counts as gone.",
-        "A jump between two looks at a file; seen on 3.3.2, has no test of its own.",
+        "A jump between the two moments that are stored of one parse: seen on 3.3.2, and too short for a test to hit.",
         lines=AIRFLOW_3,
     ),
     Setting(

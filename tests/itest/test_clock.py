@@ -1,5 +1,6 @@
 """The virtual clock: jumps that nothing notices but by the time, and skipping that jumps past nothing."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -266,6 +267,43 @@ def test_two_triggerers_keep_their_triggers_at_jumps(env: Environment) -> None:
 def test_who_wakes_up_late_leaves_the_place_of_another_alone(env: Environment) -> None:
     """Two triggers that a jump wakes: the first takes the place of the second, which then wakes up and frees it."""
     assert env.runtime.exec("triggerer", ["python3", "-c", PLACES]).output == "kept\n"
+
+
+@pytest.mark.slow
+def test_a_task_that_waits_for_a_worker_during_a_jump_is_not_taken_for_a_lost_one(env: Environment) -> None:
+    dag_id = env.add_dag("clock_says", SAYS)
+    env.runtime.pause("worker-1")
+    run = env.airflow.trigger(dag_id)
+    run.wait_for_task("say", "queued")
+    env.clock.advance(timedelta(days=1))
+    # Every two minutes of real time, the scheduler asks for tasks that have been queued for too long.
+    asked = "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%%queued_dttm <%%'"
+    env.database.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    before = env.database.rows(asked)
+    eventually(lambda: env.database.rows(asked) != before, "the scheduler to look for lost tasks", 180)
+    env.runtime.unpause("worker-1")
+    assert run.wait() == "success"
+    assert env.database.rows("SELECT event FROM log WHERE event LIKE '%%stuck%%'") == []
+
+
+@pytest.mark.slow
+def test_a_task_that_runs_during_a_jump_is_handed_to_no_other_process(env: Environment) -> None:
+    run = env.airflow.trigger(env.add_dag("clock_sleeper", SLEEPER), {"days": 100})
+    run.wait_for_task("sleep", "running")
+    env.clock.advance(timedelta(days=2))
+
+    def looked() -> int:
+        """How often the worker has asked for messages that nobody has acknowledged for too long; every hundred s."""
+        told = env.runtime.exec("redis", ["redis-cli", "info", "commandstats"]).output
+        found = re.search(r"cmdstat_zrevrangebyscore:calls=(\d+)", told)
+        return int(found[1]) if found else 0
+
+    before = looked()
+    eventually(lambda: looked() > before, "the worker to look for messages that were lost", 150)
+    env.clock.skip_until_ended(run)
+    assert run.wait() == "success"
+    received = re.findall(r"execute_workload\[\S+ received", env.runtime.logs("worker-1"))
+    assert len(received) == 1
 
 
 def test_a_jump_parses_no_file_again_and_what_is_pushed_after_it_is_parsed_at_once(env: Environment) -> None:

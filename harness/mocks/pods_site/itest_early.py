@@ -49,6 +49,7 @@ def keep_decoder() -> None:
     kept = build(messages)
 
     def adapter(kind: Any, *arguments: Any, **options: Any) -> Any:
-        return kept if kind is messages and not arguments and not options else build(kind, *arguments, **options)
+        plain = kind is messages and not arguments and not options
+        return kept if plain else build(kind, *arguments, **options)
 
     comms.TypeAdapter = adapter
