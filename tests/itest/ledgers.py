@@ -8,6 +8,7 @@ some seconds of it, not always as many. Tasks of a batch run side by side, so li
 
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -48,34 +49,37 @@ def rollouts(events: Iterable[Mapping[str, Any]]) -> dict[str, Rollout]:
 def lines(effects: Iterable[Effect], runs: Mapping[str, Rollout]) -> Iterator[str]:
     """What the effects of these runs were, and those of nobody; see above."""
     ledger = [effect for effect in effects if effect.kind in TOLD]
-    subnets = {
-        str(effect.detail["proposal_id"]): effect.target.split("-")[0]
-        for effect in ledger
-        if effect.kind == Kind.IC_PROPOSAL
-    }
+    # Of each scenario its own: the mocks count proposals anew in each.
+    names: dict[str, dict[str, str]] = defaultdict(dict)
+    for run_id, rollout in runs.items():
+        names[rollout.scenario][run_id] = f"run {rollout.number}"
+    for effect in ledger:
+        if effect.kind == Kind.IC_PROPOSAL and effect.run_id in runs:
+            made = names[runs[effect.run_id].scenario]
+            made[str(effect.detail["proposal_id"])] = effect.target.split("-")[0]
     told = []
     for effect in ledger:
-        rollout = runs.get(effect.run_id)
-        if rollout is None:
+        source = runs.get(effect.run_id)
+        if source is None:
             told.append(("nobody knows", 0, 0.0, f"{effect.kind} {effect.target}"))
             continue
-        midnight = datetime.combine(rollout.monday, datetime.min.time(), UTC)
+        midnight = datetime.combine(source.monday, datetime.min.time(), UTC)
         hours = (effect.time - midnight) // TO * TO / timedelta(hours=1)
         what = " ".join(str(value) for name, value in sorted(effect.detail.items()) if name in SAID)
-        plain = f"{effect.kind} {effect.target} {_plain(what, rollout.monday, subnets)}"
-        told.append((rollout.scenario, rollout.number, hours, plain))
+        plain = f"{effect.kind} {effect.target} {_plain(what, source.monday, names[source.scenario])}"
+        told.append((source.scenario, source.number, hours, plain))
     for scenario, number, hours, plain in sorted(told):
         yield f"{scenario} run {number} {hours:+08.2f} {plain!r}"
 
 
-def _plain(text: str, monday: date, subnets: Mapping[str, str]) -> str:
-    """`text` with days counted from Monday, and subnets instead of the numbers of their proposals."""
+def _plain(text: str, monday: date, names: Mapping[str, str]) -> str:
+    """`text` with days counted from Monday, and what is meant instead of the ids of runs and proposals."""
 
     def day(found: re.Match[str]) -> str:
         return f"day {(date.fromisoformat(found[0]) - monday).days}"
 
     dated = re.sub(r"\b\d{4}-\d{2}-\d{2}(?=\b|T)", day, text)
-    return re.sub(r"\b\d+\b", lambda found: subnets.get(found[0], found[0]), dated)
+    return re.sub(r"\b(?:itest-)?\d+\b", lambda found: names.get(found[0], found[0]), dated)
 
 
 def main(folder: Path) -> None:

@@ -235,10 +235,12 @@ def test_a_plan_that_is_edited_under_way_is_carried_out_as_edited_and_held_while
     run = env.airflow.trigger(DAG, conf(monday, None, spreadsheet_id=SHEET, sensor_interval=60))
     env.clock.skip_until(lambda: has_ended(env, run, "batch_1.join"), "Monday's batch to end")
 
-    # A mistake: the rollout is held until it is corrected.
-    sheets.put(SHEET, week, [HEADER, io67a, ["Tuesday", "9:00", "xok3w, shefuq"], plan[3]])
+    # A mistake in the night: the rollout is held until it is corrected.
     tuesday = monday + timedelta(days=1)
-    held = env.clock.now()
+    env.clock.skip_until(lambda: env.clock.now() > tuesday, "the next look at the sheet after midnight")
+    env.clock.wait_until_idle()
+    sheets.put(SHEET, week, [HEADER, io67a, ["Tuesday", "9:00", "xok3w, shefuq"], plan[3]])
+    edited_at = env.clock.now()
     env.clock.skip_until(
         lambda: (
             env.clock.now() > tuesday + timedelta(hours=9, minutes=30)
@@ -246,7 +248,7 @@ def test_a_plan_that_is_edited_under_way_is_carried_out_as_edited_and_held_while
         ),
         "the batch to be held for half an hour",
     )
-    assert held < tuesday
+    assert edited_at < tuesday + timedelta(hours=9)
     assert [name for name, _ in proposed(ic)] == ["io67a"]
     edited: list[list[str | None]] = [
         HEADER,
@@ -276,15 +278,13 @@ def test_a_plan_that_is_edited_under_way_is_carried_out_as_edited_and_held_while
     "3", reason="a worker's death shows by its heartbeats there, which mean nothing when time is skipped"
 )
 def test_a_worker_lost_after_its_proposal_was_made_does_not_make_another(
-    env: Environment, slack: SlackReader, ic: IcReader
+    env: Environment, slack: SlackReader, ic: IcReader, monday: datetime
 ) -> None:
     """ic-admin's answer is lost, so the task looks for the proposal, and is killed before it has seen it."""
     ic.reset(done=True, endpoint="/_stand_in/ic-admin", skip=1)
     looks = ic.delay(15, endpoint="/api/v3/proposals", skip=2)
     plan = "Monday:\n  9:00: [io67a, xok3w]\n"
-    now = env.clock.now()
-    last_monday = now - timedelta(days=7 + now.weekday())
-    run = env.airflow.trigger(DAG, conf(last_monday, plan, sensor_interval=60))
+    run = env.airflow.trigger(DAG, conf(monday - timedelta(days=7), plan, sensor_interval=60))
     env.clock.skip_until(
         lambda: looks.hits() == 1 and len(ic.proposals()) == 2, "the look after the lost answer"
     )
