@@ -31,9 +31,6 @@ or twice, which is not worth as much at each boot."""
 
 TEN_YEARS = str(10 * 365 * 86400)
 HEARTBEAT = "tests/itest/test_clock.py::test_a_running_task_survives_jumps_of_hours_days_and_months"
-QUEUED = (
-    "tests/itest/test_clock.py::test_a_task_that_waits_for_a_worker_during_a_jump_is_not_taken_for_a_lost_one"
-)
 JUMPS = "tests/itest/test_clock.py::test_components_count_as_healthy_right_after_a_jump"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -55,7 +52,7 @@ SETTINGS: tuple[Setting, ...] = (
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT",
         TEN_YEARS,
         "A task may stay queued for ten years instead of ten minutes.",
-        QUEUED,
+        "tests/itest/test_clock.py::test_a_task_that_waits_for_a_worker_during_a_jump_is_not_taken_for_a_lost_one",
     ),
     Setting(
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT",

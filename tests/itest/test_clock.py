@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from harness import statement_log
 from harness.clock import ClockError
 from harness.environment import Environment
 from harness.waits import eventually
@@ -278,7 +279,7 @@ def test_a_task_that_waits_for_a_worker_during_a_jump_is_not_taken_for_a_lost_on
     env.clock.advance(timedelta(days=1))
     # Every two minutes of real time, the scheduler asks for tasks that have been queued for too long.
     asked = "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%%queued_dttm <%%'"
-    env.database.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    env.database.run(statement_log.EXTENSION)
     before = env.database.rows(asked)
     eventually(lambda: env.database.rows(asked) != before, "the scheduler to look for lost tasks", 180)
     env.runtime.unpause("worker-1")
