@@ -235,7 +235,7 @@ class _Skipping:
             self._nothing_due = Deadline.after(DUE_WITHIN)
         unsettled = self._unsettled(seen)
         if seen.busy or seen.awake or unsettled:
-            if unsettled or "scheduler" in seen.rounds:
+            if unsettled or seen.by_scheduler:
                 self._ring("scheduler", (seen.busy, seen.unexamined, seen.changed, seen.examined))
             if seen.awake:
                 self._ring("triggerer", seen.awake)

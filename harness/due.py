@@ -65,8 +65,18 @@ class Outlook:
     unexamined: tuple[str, ...] = ()
     """The runs that the scheduler has not looked at since a task of them ended, or may start now; for people."""
 
-    rounds: frozenset[Component] = frozenset()
-    """Whose next round something at work waits for, rather than for a task."""
+    by_scheduler: bool = False
+    """Whether something at work goes on by a round of the scheduler, rather than by a task or a trigger."""
+
+    @property
+    def rounds(self) -> frozenset[Component]:
+        """Whose next round something at work waits for, rather than for a task."""
+        waited_for = set[Component]()
+        if self.by_scheduler:
+            waited_for.add("scheduler")
+        if self.awake:
+            waited_for.add("triggerer")
+        return frozenset(waited_for)
 
     @property
     def at_work(self) -> tuple[str, ...]:
@@ -106,11 +116,7 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     unexamined = tuple(
         f"the scheduler has not looked at run {run} of {dag}" for dag, run in state["unexamined"] or []
     )
-    rounds = set[Component]()
-    if unexamined or late or any(task_state not in WITH_WORKERS for *_, task_state in active):
-        rounds.add("scheduler")
-    if awake:
-        rounds.add("triggerer")
+    scheduled = any(task_state not in WITH_WORKERS for *_, task_state in active)
     examined, changed = (_moment(state[k]) if state[k] else None for k in ("examined", "changed"))
     return Outlook(
         tuple(busy),
@@ -120,7 +126,7 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
         changed,
         tuple(awake),
         unexamined,
-        frozenset(rounds),
+        bool(unexamined or late or scheduled),
     )
 
 

@@ -107,7 +107,7 @@ def test_the_bell_is_rung_for_rounds_that_are_waited_for_and_not_while_a_task_ru
     running = look(0, ("a task",))
     clock = skip(Skipped([running, running, look(2)]))
     assert clock.rung == []
-    awake = replace(running, awake=("a trigger",), rounds=frozenset({"triggerer"}))
+    awake = replace(running, awake=("a trigger",))
     another = replace(awake, awake=("another",))
     unsettled = [look(1, examined=0), look(3, examined=2)]
     rung = skip(Skipped([awake, awake, another, another, *unsettled])).rung
@@ -115,7 +115,7 @@ def test_the_bell_is_rung_for_rounds_that_are_waited_for_and_not_while_a_task_ru
 
 
 def test_the_scheduler_may_look_while_a_trigger_begins_to_sleep() -> None:
-    awake = replace(look(0, examined=-1), awake=("a trigger",), rounds=frozenset({"triggerer"}))
+    awake = replace(look(0, examined=-1), awake=("a trigger",))
     clock = skip(Skipped([awake, replace(awake, examined=NOW + TICK), look(2, examined=1)]))
     assert (clock.rung, clock.moved) == (["scheduler", "triggerer"], [LATER])
 
