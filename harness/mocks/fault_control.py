@@ -55,6 +55,8 @@ def _fault(body: dict[str, Any]) -> Fault:
         raise BadRequest("'status' must be an HTTP status from 200 to 599")
     if type(body.get("skip", 0)) is not int or body.get("skip", 0) < 0:
         raise BadRequest("'skip' must be a number of exchanges, not negative")
+    if body.get("map_index") is not None and type(body["map_index"]) is not int:
+        raise BadRequest("'map_index' must be a number, or null")
     if times is not None and (type(times) is not int or times < 1):
         raise BadRequest("'times' must be a number of exchanges, at least 1, or null")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:

@@ -38,12 +38,14 @@ class Exchange:
     path: str = ""
     pod: str = ""
     task_id: str = ""
+    map_index: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Meets exchanges with one of `services`, and whose method, path, pod and task match (shell patterns).
 
+    map_index: of a mapped task only this instance, None for each.
     skip: how many of them pass first. times: how many it then meets, None for all.
     """
 
@@ -53,6 +55,7 @@ class Fault:
     path: str = "*"
     pod: str = "*"
     task_id: str = "*"
+    map_index: int | None = None
     skip: int = 0
     times: int | None = 1
     status: int = 500
@@ -69,7 +72,11 @@ class Fault:
             (exchange.pod, self.pod),
             (exchange.task_id, self.task_id),
         )
-        return exchange.service in self.services and all(fnmatchcase(*pair) for pair in pairs)
+        return (
+            exchange.service in self.services
+            and self.map_index in (None, exchange.map_index)
+            and all(fnmatchcase(*pair) for pair in pairs)
+        )
 
 
 @dataclass(slots=True)

@@ -143,6 +143,7 @@ class Gateway:
             wsgi.path_of(environ),
             environ[wsgi.POD_KEY],
             identity.task_id,
+            identity.map_index,
         )
         return self._fakes.world(identity.tenant).faults.meet(exchange)
 

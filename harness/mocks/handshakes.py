@@ -62,7 +62,8 @@ class Handshakes:
         host = server_name(peeked_hello(connection))
         service = self._service_of(host)
         pod = self._pods.name(client)
-        if service is None or not faults.meets_handshake(Exchange(service, "", "", pod, identity.task_id)):
+        exchange = Exchange(service or "", "", "", pod, identity.task_id, identity.map_index)
+        if service is None or not faults.meets_handshake(exchange):
             return False
         self._journal.append(
             Event(

@@ -45,6 +45,8 @@ QUIET_SECONDS = 60.0
 STRUCTLOG = "structlog_"
 CONTEXTS = ("airflow.sdk.definitions._internal.contextmanager", "airflow.models.taskinstance")
 """Where Airflow 3 and 2 keep the contexts of the task that a process runs."""
+MAP_INDEX = "ITEST_MAP_INDEX"
+"""Variable in which a task tells its child processes its map index, since Airflow exports none."""
 TRIGGER_LOG = "airflow.utils.log.trigger_handler"
 """Where Airflow 2 keeps whose trigger the current asyncio task runs, for its log."""
 CHANGES = {
@@ -95,15 +97,9 @@ def of_environment() -> Fields | None:
     dag_id, run_id = read("AIRFLOW_CTX_DAG_ID"), read("AIRFLOW_CTX_DAG_RUN_ID")
     if not dag_id or not run_id:
         return None
-    task_id = read("AIRFLOW_CTX_TASK_ID")
-    # Airflow 3.3 exports no map index.
-    return _fields(
-        dag_id,
-        run_id,
-        task_id,
-        read("AIRFLOW_CTX_MAP_INDEX", running_map_index(task_id)),
-        read("AIRFLOW_CTX_TRY_NUMBER"),
-    )
+    task_id, running = read("AIRFLOW_CTX_TASK_ID"), running_map_index(read("AIRFLOW_CTX_TASK_ID"))
+    map_index = read(MAP_INDEX) if running is None else running
+    return _fields(dag_id, run_id, task_id, map_index, read("AIRFLOW_CTX_TRY_NUMBER"))
 
 
 def running_map_index(task_id: str | None) -> Any:
@@ -213,6 +209,7 @@ class Announcer:
             "socket.__new__": self._see_socket,
             "socket.connect": self._see_connect,
             "socket.getaddrinfo": self._see_lookup,
+            "subprocess.Popen": self._see_child,
         }.get
         thread = self._thread
 
@@ -262,6 +259,13 @@ class Announcer:
             port = connecting.getsockname()[1]
         if not self._announce({"port": port, **identity}, PORT_SECONDS, PORT_TRIES):
             self._be_quiet("port", "host")
+
+    def _see_child(self, _executable: Any, _arguments: Any, _folder: Any, env: Any) -> None:
+        """A child that knows its task is to know the map index, too."""
+        environment = os.environ if env is None else env
+        running = running_map_index(environment.get("AIRFLOW_CTX_TASK_ID"))
+        if running is not None:
+            environment[MAP_INDEX] = str(running)
 
     def _leads_out(self, address: tuple[Any, ...]) -> bool:
         """Whether an address (not a name) belongs to neither this host nor the stack."""

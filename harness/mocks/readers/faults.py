@@ -11,9 +11,10 @@ from harness.mocks.readers.connection import Connection
 
 
 class Aim(TypedDict, total=False):
-    """Which exchanges a fault meets; each is a shell pattern, and what is left out matches all.
+    """Which exchanges a fault meets; each text is a shell pattern, and what is left out matches all.
 
-    endpoint: the path, or for Slack's Web API a method's name. skip: how many matching exchanges pass first.
+    endpoint: the path, or for Slack's Web API a method's name. map_index: of a mapped task this instance only; -1 is
+    who is not mapped. skip: how many matching exchanges pass first.
     times: how many are then met, None for all.
     """
 
@@ -21,6 +22,7 @@ class Aim(TypedDict, total=False):
     method: str
     pod: str
     task: str
+    map_index: int
     skip: int
     times: int | None
 
@@ -106,6 +108,7 @@ class Scripted:
             path=self._path(aim.get("endpoint", "*")),
             pod=aim.get("pod", "*"),
             task_id=aim.get("task", "*"),
+            map_index=aim.get("map_index"),
             skip=aim.get("skip", 0),
             times=aim.get("times", 1),
             **how,

@@ -200,6 +200,16 @@ def test_a_fault_is_its_tenants_alone_and_may_be_one_tasks(running: Running, moc
     }
 
 
+def test_a_fault_may_be_one_mapped_instances(running: Running, mocks: MocksControl) -> None:
+    mocks.for_tenant(TENANT).slack.fail_next(503, task="tell", map_index=1, times=None)
+    mocks.for_tenant(TENANT).slack.reset_tls(map_index=2)
+    outcomes = [
+        running.pod(POST, **exported(task_of(TENANT)), ITEST_MAP_INDEX=index).stdout.strip()
+        for index in ("-1", "0", "1", "2")
+    ]
+    assert outcomes == ["200", "200", "503", "ConnectionResetError"]
+
+
 def test_a_tasks_handshake_alone_is_reset(running: Running, mocks: MocksControl) -> None:
     mocks.for_tenant(TENANT).slack.reset_tls(task="tell")
     assert running.pod(POST, **exported(task_of(TENANT, "ask"))).stdout.strip() == "200"

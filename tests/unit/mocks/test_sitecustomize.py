@@ -67,11 +67,33 @@ def test_what_a_task_posts_arrives_in_its_tenancy_whatever_client_it_uses(
     assert mocks.journal() == mine.journal()
 
 
-def test_a_mapped_task_is_told_apart_where_airflow_exports_its_index(
-    running: Running, mocks: MocksControl
+MAPPED = f"""
+import os, subprocess, sys, types
+module = types.ModuleType({sitecustomize.CONTEXTS[0]!r})
+module._CURRENT_CONTEXT = [dict(ti=types.SimpleNamespace(task_id="tell", map_index=3))]
+sys.modules[module.__name__] = module
+"""
+"""A process that runs a task, as far as anybody can tell: Airflow exports no map index."""
+
+
+@pytest.mark.parametrize("variables", ["None", "{**os.environ, 'ITS': 'own'}"])
+def test_what_a_mapped_task_has_started_is_known_by_its_index(
+    running: Running, mocks: MocksControl, variables: str
 ) -> None:
-    running.pod(HELLO + CLIENTS["urllib"], **exported(task_of(TENANT)), AIRFLOW_CTX_MAP_INDEX="3")
-    assert mocks.journal(service="slack")[0].map_index == 3
+    script = f"""{MAPPED}
+child = [sys.executable, "-m", "tests.unit.mocks.redirect"]
+subprocess.run(child, input={HELLO + CLIENTS["urllib"]!r}, env={variables}, check=True, text=True)
+"""
+    running.pod(script, **exported(task_of(TENANT)))
+    assert [asked(entry).map_index for entry in mocks.journal(service="slack")] == [3]
+
+
+def test_a_child_that_knows_no_task_is_told_no_index(running: Running) -> None:
+    child = "import os; assert 'ITEST_MAP_INDEX' not in os.environ"
+    script = f"""{MAPPED}
+subprocess.run([sys.executable, "-c", {child!r}], check=True, env=dict(PATH=os.environ["PATH"]))
+"""
+    running.pod(script, **exported(task_of(TENANT)))
 
 
 @pytest.mark.parametrize("environment", [{}, {"AIRFLOW_CTX_DAG_ID": "dag"}])
