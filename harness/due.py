@@ -103,6 +103,7 @@ def outlook(state: Mapping[str, Any], sleepers: Sequence[Sleeper], now: datetime
     active = state["active"] or []
     _tasks(active, asleep, busy, due)
     _deferred(state["deferred"] or [], asleep, fernet_key, awake, due)
+    due += [Due(_moment(at), f"{_task(key)} gets no answer") for *key, at in state["asked"] or []]
     for *key, moment in state["rescheduled"] or []:
         due.append(Due(_moment(moment), f"{_task(key)} looks again"))
     due += [

@@ -1,8 +1,8 @@
 """The statement that tells what a stack is at work on or waits for, for `harness.due`, in each line's schema.
 
 Both tell the same things by the same names; what a line does not have is NULL. In Airflow 2, runs are made when they
-are due, the metadata database knows no deadlines, and a task's retry delay is always its DAG's. So it is
-in Airflow 3.2, whose task instances have no column for it.
+are due, people are asked nothing, the metadata database knows no deadlines, and a task's retry delay is always its
+DAG's. So it is in Airflow 3.2, whose task instances have no column for it, and where people are asked by a trigger.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SELECT json_build_object(
      r.state = 'running' AND (r.last_scheduling_decision IS NULL OR r.last_scheduling_decision <= (
        SELECT max(t.updated_at) FROM task_instance t
        WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id
-         AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred')))
+         AND COALESCE(t.state, '') NOT IN ('queued', 'running', 'deferred', 'awaiting_input')))
      OR r.state = 'queued' AND r.run_after <= now()
        AND d.max_active_runs > (
          SELECT count(*) FROM dag_run o WHERE o.dag_id = r.dag_id AND o.state = 'running')
@@ -35,6 +35,8 @@ SELECT json_build_object(
  'deferred', (SELECT json_agg(json_build_array(
      t.dag_id, t.run_id, t.task_id, t.map_index, t.trigger_timeout, g.id, g.classpath, g.kwargs))
    FROM task_instance t JOIN trigger g ON g.id = t.trigger_id WHERE t.state = 'deferred'),
+ 'asked', (SELECT json_agg(json_build_array(dag_id, run_id, task_id, map_index, trigger_timeout)) FROM task_instance
+   WHERE state = 'awaiting_input' AND trigger_timeout IS NOT NULL),
  'rescheduled', (SELECT json_agg(json_build_array(t.dag_id, t.run_id, t.task_id, t.map_index,
      (SELECT max(s.reschedule_date) FROM task_reschedule s WHERE s.ti_id = t.id)))
    FROM task_instance t WHERE t.state = 'up_for_reschedule'),
@@ -72,6 +74,7 @@ SELECT json_build_object(
  'deferred', (SELECT json_agg(json_build_array(
      t.dag_id, t.run_id, t.task_id, t.map_index, t.trigger_timeout, g.id, g.classpath, g.kwargs))
    FROM task_instance t JOIN trigger g ON g.id = t.trigger_id WHERE t.state = 'deferred'),
+ 'asked', NULL,
  'rescheduled', (SELECT json_agg(json_build_array(t.dag_id, t.run_id, t.task_id, t.map_index,
      (SELECT max(s.reschedule_date) FROM task_reschedule s
        WHERE (s.dag_id, s.run_id, s.task_id, s.map_index) = (t.dag_id, t.run_id, t.task_id, t.map_index))))

@@ -121,6 +121,26 @@ def waiting():
 waiting()
 '''
 
+ASKING = '''
+"""Asks people, and has its own answer if none of them gives one within three days."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.providers.common.compat.sdk import dag
+from airflow.providers.standard.operators.hitl import HITLOperator
+
+
+@dag(dag_id="clock_asking", schedule=None)
+def asking():
+    HITLOperator(
+        task_id="ask", subject="Go on?", options=["yes", "no"], defaults="no", response_timeout=timedelta(days=3)
+    )
+
+
+asking()
+'''
+
 SAYS = '''
 """Says a word."""
 from __future__ import annotations
@@ -196,6 +216,19 @@ def test_retries_with_back_off_come_when_they_are_due_and_not_a_minute_later(env
     jumps = [e for e in env.clock.jumps() if "is tried again" in str(e["why"])]
     late = [tries[n + 1][1] - datetime.fromisoformat(str(e["now"])) for n, e in enumerate(jumps)]
     assert [timedelta(0) <= delay < timedelta(minutes=1) for delay in late] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.only_on("3", reason="people are asked nothing before")
+def test_an_answer_is_waited_for_as_long_as_it_may_take(env: Environment) -> None:
+    run = env.airflow.trigger(env.add_dag("clock_asking", ASKING))
+    (due,) = env.clock.wait_until_idle().due
+    assert due.what.startswith("ask of clock_asking")
+    env.clock.skip_until_ended(run)
+    assert run.wait() == "success"
+    assert run.xcom("ask")["chosen_options"] == ["no"]
+    [(ended,)] = env.database.rows("SELECT end_date FROM dag_run WHERE run_id = %s", [run.run_id])
+    assert timedelta(0) <= ended - due.moment < timedelta(minutes=1)
 
 
 def test_a_schedule_in_local_time_runs_each_day_across_the_end_of_daylight_saving(env: Environment) -> None:

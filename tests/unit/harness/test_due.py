@@ -20,6 +20,7 @@ PARTS = (
     "unexamined",
     "later",
     "deferred",
+    "asked",
     "rescheduled",
     "retrying",
     "schedules",
@@ -97,14 +98,16 @@ def test_a_trigger_that_nobody_says_sleeps_is_at_work(name: str) -> None:
     assert found.at_work == found.awake == ("the trigger of task of dag, run, (PollTrigger) does not sleep",)
 
 
-def test_reschedules_schedules_later_runs_and_deadlines_are_due() -> None:
+def test_questions_reschedules_schedules_later_runs_and_deadlines_are_due() -> None:
     found = seen(
+        asked=[[*TASK, (NOW + 5 * HOUR).isoformat()]],
         rescheduled=[[*TASK, (NOW + 4 * HOUR).isoformat()]],
         schedules=[["daily", (NOW + 3 * HOUR).isoformat()]],
         later=[["dag", "run", (NOW + 2 * HOUR).isoformat()]],
         deadlines=[[(NOW + HOUR).isoformat()]],
     )
     assert [(d.moment - NOW, d.what) for d in found.due] == [
+        (5 * HOUR, "task of dag, run, gets no answer"),
         (4 * HOUR, "task of dag, run, looks again"),
         (3 * HOUR, "a run of daily is scheduled"),
         (2 * HOUR, "run run of dag may start"),
