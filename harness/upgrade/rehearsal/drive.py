@@ -152,8 +152,10 @@ def lacks(env: Environment, stage: Stage, specimen: Specimen) -> str:
         for task, index, state in env.database.rows(TASKS, list(runs[0]))
     }
     for task, state in specimen.at.items():
-        if task not in tasks or tasks[task] != state:
-            return f"{task} is {tasks.get(task, 'not there') or 'none'} instead of {state or 'none'}"
+        wanted = state if isinstance(state, tuple) else (state,)
+        if task not in tasks or tasks[task] not in wanted:
+            told = " or ".join(one or "none" for one in wanted)
+            return f"{task} is {tasks.get(task, 'not there') or 'none'} instead of {told}"
     return ""
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FILE = "specimens.toml"
 """What a folder that `--runs` names tells of its runs."""
+State = str | None | tuple[str, ...]
 AIRFLOW_3: tuple[LineName, ...] = ("3",)
 
 
@@ -44,17 +45,17 @@ class Hold(StrEnum):
 class Specimen:
     """One run in flight.
 
-    `state` is how the report calls what it is in. `at` maps tasks (``id``, ``id[map index]``) to the state (None: none)
-    that each has to be in before Airflow is stopped, `run_at` is the run's. `ends` is how the run ends where nothing
-    is upgraded. `conf` is the run's, beside `until`. XComs (patterns for ``task/key``) that are `differing` do so from
-    run to run; those `told_otherwise` are told by each line's API in its own way, whatever they are. Only `lines` of
-    Airflow can have it; none named: all.
+    `state` is how the report calls what it is in. `at` maps tasks (``id``, ``id[map index]``) to the state (None: none;
+    several: any of them) that each has to be in before Airflow is stopped, `run_at` is the run's. `ends` is how the run
+    ends where nothing is upgraded. `conf` is the run's, beside `until`. XComs (patterns for ``task/key``) that are
+    `differing` do so from run to run; those `told_otherwise` are told by each line's API in its own way, whatever they
+    are. Only `lines` of Airflow can have it; none named: all.
     """
 
     name: str
     dag_id: str
     state: str
-    at: Mapping[str, str | None]
+    at: Mapping[str, State]
     hold: Hold = Hold.ITSELF
     run_at: str = "running"
     ends: str = "success"
@@ -64,9 +65,7 @@ class Specimen:
     told_otherwise: tuple[str, ...] = ()
 
 
-def _own(
-    name: str, state: str, at: Mapping[str, str | None], hold: Hold = Hold.ITSELF, **more: Any
-) -> Specimen:
+def _own(name: str, state: str, at: Mapping[str, State], hold: Hold = Hold.ITSELF, **more: Any) -> Specimen:
     return Specimen(name, f"rehearsal_{name}", state, at, hold, **more)
 
 
@@ -96,7 +95,8 @@ OWN: tuple[Specimen, ...] = (
     _own(
         "human",
         "human in the loop",
-        {"ask": "deferred"},
+        # From 3.3 on no trigger waits for the answer.
+        {"ask": ("deferred", "awaiting_input")},
         Hold.HUMAN,
         lines=AIRFLOW_3,
         differing=("ask/return_value",),
@@ -153,7 +153,7 @@ def _unique(specimens: Sequence[Specimen]) -> tuple[Specimen, ...]:
 def read(path: Path) -> list[Specimen]:
     """The specimens of a file: tables ``[specimen.NAME]`` with the fields of `Specimen`. Raises `SpecimenError`.
 
-    In TOML nothing is None: the state ``none`` stands for it.
+    In TOML nothing is None: the state ``none`` stands for it. A list are states any of which will do.
     """
     try:
         tables = tomllib.loads(path.read_text())["specimen"]
@@ -168,7 +168,15 @@ FIELDS = frozenset({"dag_id", "state", "at", "run_at", "ends", "conf", "differin
 def _parsed(name: str, table: Mapping[str, Any], path: Path) -> Specimen:
     if "dag_id" not in table or table.keys() - FIELDS:
         raise SpecimenError(f"{path}: specimen {name} needs dag_id, and can have {', '.join(sorted(FIELDS))}")
-    at = {task: None if state == "none" else str(state) for task, state in table.get("at", {}).items()}
+    at = {task: _state(state, name, path) for task, state in table.get("at", {}).items()}
     more = {key: table[key] for key in ("run_at", "ends", "conf") if key in table}
     more["differing"] = tuple(table.get("differing", ()))
     return Specimen(name, table["dag_id"], table.get("state", "as given"), at, **more)
+
+
+def _state(told: object, name: str, path: Path) -> State:
+    if isinstance(told, list) and told and all(isinstance(state, str) for state in told):
+        return tuple(told)
+    if not isinstance(told, str):
+        raise SpecimenError(f"{path}: specimen {name}: a state is a text, or a list of texts, not {told!r}")
+    return None if told == "none" else told

@@ -145,11 +145,13 @@ def test_runs_are_chosen_by_name_or_brought_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "own.py").write_text("text")
     (tmp_path / "specimens.toml").write_text(
-        '[specimen.own]\ndag_id = "own"\nstate = "mine"\nat = {a = "deferred", b = "none"}\nconf = {x = 1}\n'
+        '[specimen.own]\ndag_id = "own"\nstate = "mine"\nconf = {x = 1}\n'
+        'at = {a = "deferred", b = "none", c = ["queued", "running"]}\n'
     )
     chosen = select(f"deferred,{tmp_path}")
     assert [s.name for s in chosen.specimens] == ["deferred", "own"]
-    assert chosen.specimens[1] == Specimen("own", "own", "mine", {"a": "deferred", "b": None}, conf={"x": 1})
+    at = {"a": "deferred", "b": None, "c": ("queued", "running")}
+    assert chosen.specimens[1] == Specimen("own", "own", "mine", at, conf={"x": 1})
     assert overlay(chosen)["dags/own.py"] == "text"
     assert "shared/rehearsal_kit/__init__.py" in overlay(chosen)
     assert select(None).specimens == OWN
@@ -164,6 +166,9 @@ def test_a_wrong_choice_is_told_with_what_there_is(tmp_path: Path) -> None:
         select(str(tmp_path))
     (tmp_path / "specimens.toml").write_text('[specimen.own]\nstate = "x"\n')
     with pytest.raises(SpecimenError, match="own needs dag_id"):
+        select(str(tmp_path))
+    (tmp_path / "specimens.toml").write_text('[specimen.own]\ndag_id = "own"\nat = {a = 3}\n')
+    with pytest.raises(SpecimenError, match="a state is a text, or a list of texts, not 3"):
         select(str(tmp_path))
 
 
@@ -358,6 +363,7 @@ class Told:
 MAPPED = Specimen(
     "m", "rehearsal_mapped", "mapped", {"each[0]": "success", "each[1]": "deferred", "total": None}
 )
+ASKED = Specimen("h", "rehearsal_human", "asked", {"ask": ("deferred", "awaiting_input")})
 CONSUMER = Specimen("consumer", "rehearsal_consumer", "asset events", {}, Hold.ASSET)
 AS_IT_SHOULD = {("each", 0): "success", ("each", 1): "deferred", ("total", -1): None}
 
@@ -379,6 +385,12 @@ AS_IT_SHOULD = {("each", 0): "success", ("each", 1): "deferred", ("total", -1): 
             "total is running instead of none",
         ),
         (MAPPED, Told("running", {("each", 0): "success"}), "each[1] is not there instead of deferred"),
+        (ASKED, Told("running", {("ask", -1): "awaiting_input"}), ""),
+        (
+            ASKED,
+            Told("running", {("ask", -1): "queued"}),
+            "ask is queued instead of deferred or awaiting_input",
+        ),
         (CONSUMER, Told(None, {}, "rehearsal_consumer"), ""),
         (CONSUMER, Told(None, {}, "other"), "no asset event waits for rehearsal_consumer"),
     ],
