@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -197,8 +198,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Like a shell: an interrupt is for the command, and its end is waited for."""
+    """Like a shell: an interrupt is for the command, and its end is waited for. SIGTERM is handed on as one."""
     with subprocess.Popen(command, env=environment) as process:
+        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
         while True:
             try:
                 return process.wait()

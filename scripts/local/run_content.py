@@ -9,8 +9,12 @@ import importlib
 import inspect
 import json
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ class UsageError(Exception):
 
 
 def main() -> int:
-    """0: all tasks succeeded. 1: the run failed. 2: it could not be started."""
+    """0: all tasks succeeded. 1: the run failed. 2: it could not be started. 130: it was interrupted."""
     parser = argparse.ArgumentParser(prog="run-dag", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("rest", nargs="*", metavar="CLASS | NAME=VALUE")
@@ -101,13 +105,50 @@ def _store(dag: Any) -> None:
     sync_bag_to_db(bag, next(iter(bundles.get_all_dag_bundles())).name, None)
 
 
+@contextmanager
+def _under_way(dag: Any) -> Iterator[list[Any]]:
+    """The DAG's runs that the database takes for running, to be changed meanwhile."""
+    from airflow.models import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+
+    with create_session() as session:
+        yield DagRun.find(dag_id=dag.dag_id, state=DagRunState.RUNNING, session=session)
+
+
+def _tell_others(dag: Any) -> None:
+    with _under_way(dag) as runs:
+        if runs:
+            print(
+                f"run-dag: under way already: {', '.join(run.run_id for run in runs)}. A run whose process was killed"
+                f" stays so; rollouts wait for it. To forget all runs: scripts/airflow dags delete -y {dag.dag_id}",
+                file=sys.stderr,
+            )
+
+
+def _end(dag: Any, began: datetime) -> None:
+    """Have the run failed that was begun since: rollouts would wait for ever for one that nobody carries on."""
+    with _under_way(dag) as runs:
+        for run in runs:
+            if run.start_date and run.start_date >= began:
+                run.set_state("failed")
+                print(f"\n{dag.dag_id}: interrupted; run {run.run_id} counts as failed")
+
+
 def _run(dag: Any, params: dict[str, Any]) -> int:
     for task in dag.tasks:
         # A task that fails is to be looked at, not to be waited for.
         task.retries = 0
     _store(dag)
+    _tell_others(dag)
+    began = datetime.now(UTC)
+    # A shell that starts it in the background has it ignore this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run = dag.test(run_conf=params or None)
+    except KeyboardInterrupt:
+        _end(dag, began)
+        return 130
     except Exception:  # whatever it was, it is the user's to see
         traceback.print_exc()
         return 1

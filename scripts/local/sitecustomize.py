@@ -10,25 +10,32 @@ import socket
 from typing import Any
 
 
-def redirect(hosts: set[str], ports: dict[int, tuple[str, int]]) -> None:
-    """Patch what all clients come through: look-ups, and connections by name (httplib2) or address."""
+def redirect(hosts: list[str], ports: dict[int, tuple[str, int]]) -> None:
+    """Patch what all clients come through: look-ups, and connections.
+
+    Each name gets an address of its own, at which nothing listens: some clients (anyio) keep no more than that of what
+    was looked up, others (httplib2) connect by name.
+    """
     resolve, connect = socket.getaddrinfo, socket.socket.connect
+    addresses = {name: f"127.83.{number // 250}.{number % 250 + 1}" for number, name in enumerate(hosts)}
+    names = {address: name for name, address in addresses.items()}
 
-    def target(host: Any, port: Any) -> tuple[str, int] | None:
-        name = host.decode() if isinstance(host, bytes) else host
-        if not isinstance(name, str) or name.rstrip(".").lower() not in hosts:
-            return None
-        try:
-            return ports[int(port or 0)]
-        except KeyError:
-            raise ConnectionRefusedError(f"{name}:{port} is not mocked here") from None
+    def plain(host: Any) -> str:
+        text = host.decode() if isinstance(host, bytes) else host
+        return text.rstrip(".").lower() if isinstance(text, str) else ""
 
-    def resolve_mocked(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        return resolve(*(target(host, port) or (host, port)), *args, **kwargs)
+    def resolve_mocked(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return resolve(addresses.get(plain(host), host), *args, **kwargs)
 
     def connect_mocked(self: socket.socket, address: Any) -> None:
-        found = target(*address[:2]) if isinstance(address, tuple) else None
-        connect(self, address if found is None else found)
+        host = plain(address[0]) if isinstance(address, tuple) else ""
+        name = names.get(host, host)
+        if name not in addresses:
+            connect(self, address)
+        elif address[1] in ports:
+            connect(self, ports[address[1]])
+        else:
+            raise ConnectionRefusedError(f"{name}:{address[1]} is not mocked here")
 
     socket.getaddrinfo = resolve_mocked
     socket.socket.connect = connect_mocked  # type: ignore[method-assign,assignment]
@@ -36,4 +43,4 @@ def redirect(hosts: set[str], ports: dict[int, tuple[str, int]]) -> None:
 
 if "MOCKED" in os.environ:
     given = json.loads(os.environ["MOCKED"])
-    redirect(set(given["hosts"]), {int(port): tuple(where) for port, where in given["ports"].items()})
+    redirect(given["hosts"], {int(port): tuple(where) for port, where in given["ports"].items()})

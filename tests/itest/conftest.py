@@ -1,10 +1,14 @@
-"""Data that the rollout tests share: mainnet's registry and a real plan, as a sheet's rows."""
+"""What tests of the mirror share: mainnet's registry and a real plan, as a sheet's rows, and a mirror that is kept."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness import warm
+from harness.environment import Environment
 from harness.mocks.readers import IcReader
+from harness.prepare import Prepared
 from tests.itest import mainnet
 from tests.itest.mainnet import Rows
 
@@ -34,3 +38,12 @@ def full_plan() -> Rows:
 def known_plan() -> Rows:
     """The plan without the subnets that the registry does not have; batches left empty are dropped."""
     return mainnet.known_plan()
+
+
+@pytest.fixture
+def kept(prepared: Prepared) -> Iterator[Environment]:
+    """A warm stack, newer than any that a person keeps."""
+    env = warm.up(prepared)
+    yield env
+    env.close()
+    warm.down(env.stack)

@@ -1,7 +1,6 @@
 """A stack that is kept: found again by what it is made from, handed out pristine, asleep in between."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from harness.runtime.sweep import stacks
 from harness.waits import eventually
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def kept(prepared: Prepared) -> Iterator[Environment]:
-    """A warm stack, newer than any that a person keeps."""
-    env = warm.up(prepared)
-    yield env
-    env.close()
-    warm.down(env.stack)
 
 
 def states(env: Environment) -> set[str]:

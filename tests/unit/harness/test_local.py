@@ -14,13 +14,18 @@ from harness.local import Outside, own_mocks
 
 REVISION = "b" * 40
 CLIENTS = """
-import json, os, socket, urllib.request
+import asyncio, json, os, socket, urllib.request
 import boto3, httplib2, httpx, requests
 
 registry = "https://dashboard.mainnet.dfinity.network/api/proxy/registry/mainnet/subnets"
 counts = [len(httpx.get(registry).json()), len(requests.get(registry, timeout=5).json())]
 counts.append(len(json.loads(httplib2.Http().request(registry)[1])))
 counts.append(len(json.load(urllib.request.urlopen(registry, timeout=5))))
+async def ask():
+    async with httpx.AsyncClient() as client:
+        return len((await client.get(registry)).json())
+
+counts.append(asyncio.run(ask()))
 s3 = boto3.client("s3", endpoint_url="http://rook-ceph-rgw-ceph-store.rook-ceph.svc.cluster.local",
                   aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
 counts.append(len(s3.list_buckets()["Buckets"]))
@@ -56,7 +61,7 @@ def test_production_names_lead_to_the_mocks_for_every_client(outside: Outside) -
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == [42, 42, 42, 42, 1, "slack.com:8443 is not mocked here", True]
+    assert json.loads(ran.stdout) == [42, 42, 42, 42, 42, 1, "slack.com:8443 is not mocked here", True]
     assert [message.text for message in outside.mocks.slack.messages("#ic-os-rollout")] == ["hello"]
 
 
