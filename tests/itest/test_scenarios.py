@@ -34,6 +34,13 @@ def monday(env: Environment) -> datetime:
     return coming
 
 
+@pytest.fixture(autouse=True)
+def decided_at_once(ic: IcReader) -> None:
+    """Where no scenario says otherwise. Whether a first look finds it would depend on how quick tasks are, and the next
+    look may be hours later."""
+    ic.settings(acceptance_delay=0, upgrade_delay=0)
+
+
 def conf(monday: datetime, plan: str | None, **changes: object) -> dict[str, object]:
     base = {"git_revision": REVISION, "week": f"{monday:%Y-%m-%d}", "plan": plan, "simulate": False}
     return {**base, **changes}
