@@ -150,6 +150,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", f"{egress.MARKER}(*patterns): may try to reach these hosts, or HOST:PORT, in vain"
     )
     config.addinivalue_line("markers", "only_on(line, reason): needs what only this line of Airflow has")
+    config.addinivalue_line("markers", "slow_on(line, reason): is slow on this line of Airflow only")
     config.addinivalue_line(
         "markers", "starts_first: takes so long that all other tests should run beside it"
     )
@@ -159,6 +160,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if threading.current_thread() is threading.main_thread():
         # Pipelines cancel with SIGTERM: end as at Ctrl-C, so that fixtures remove what they started.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark as slow what is slow on the line of Airflow that was asked for."""
+    for heavy in item.iter_markers("slow_on"):
+        if line_name(options_of(item.config).airflow) in heavy.args:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)

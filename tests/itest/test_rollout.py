@@ -30,6 +30,7 @@ def conf(**changes: object) -> dict[str, object]:
 
 
 @pytest.mark.starts_first
+@pytest.mark.slow_on("2.11", reason="it takes eight minutes there, beside others")
 @pytest.mark.usefixtures("registry")
 def test_the_real_plan_for_a_past_week_is_rolled_out(
     env: Environment, slack: SlackReader, sheets: SheetsReader, s3: S3Reader, ic: IcReader, known_plan: Rows

@@ -116,6 +116,22 @@ def test_of_airflow_2(): ...
 """
 
 
+HEAVY = """
+import pytest
+
+@pytest.mark.slow_on("2.11", reason="its tasks are heavier there")
+def test_of_many_tasks(): ...
+"""
+
+
+def test_what_is_slow_on_one_line_is_a_slow_test_there(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(HEAVY)
+    pytester.makeini("[pytest]\nmarkers = slow")
+    quiet = ("-p", "no:randomly", "-p", "no:cacheprovider", "--strict-markers", "-m", "not slow")
+    pytester.runpytest_subprocess(*quiet, "--airflow=2.11").assert_outcomes(deselected=1)
+    pytester.runpytest_subprocess(*quiet).assert_outcomes(passed=1)
+
+
 def test_a_test_of_another_line_is_skipped_with_the_reason_before_it_gets_a_mirror(
     pytester: pytest.Pytester,
 ) -> None:
