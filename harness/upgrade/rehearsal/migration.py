@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -17,6 +18,14 @@ from harness.upgrade.rehearsal.stack import quietly
 
 Way = Literal["crdb-upgrade", "stock"]
 WAYS: tuple[Way, ...] = get_args(Way)
+
+READ = "Read the words of the migration above."
+ADVICE: Mapping[Way, str] = {
+    "crdb-upgrade": f"{READ} Nothing was switched: the old version can be started again.",
+    "stock": f"{READ} The database may be between the two versions: put back its backup before the old version is"
+    " started again. `--migration crdb-upgrade` leaves it as it is until all went well.",
+}
+"""What to do when the database does not arrive."""
 
 SCRATCH = "scratch"
 NEW = "airflow_new"

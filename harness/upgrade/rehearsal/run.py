@@ -36,9 +36,6 @@ LATE_ADVICE = (
 QUIET = 12.0
 SETTLES_WITHIN = 120
 
-MIGRATION_ADVICE = (
-    "Read the words of the migration above. Nothing was switched: the old version can be started again."
-)
 START_ADVICE = (
     "Read the component's last words, and correct its settings or content; or go back to the old database."
 )
@@ -271,7 +268,7 @@ class _Rehearsal:
         try:
             self._env = change()
         except migration.MigrationError as error:
-            self._finding(Severity.BREAKS, "migration", self.plan.way, error, MIGRATION_ADVICE)
+            self._finding(Severity.BREAKS, "migration", self.plan.way, error, migration.ADVICE[self.plan.way])
             return False
         except StartError as error:
             subject = f"Airflow {other.topology.airflow}"

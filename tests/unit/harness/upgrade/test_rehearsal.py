@@ -346,6 +346,13 @@ def test_the_migration_joins_only_what_it_needs() -> None:
     assert upgrade.one_shot
 
 
+def test_only_a_way_that_switches_at_its_end_lets_the_old_version_be_started_again() -> None:
+    unharmed = {
+        way for way in migration.WAYS if "the old version can be started again" in migration.ADVICE[way]
+    }
+    assert unharmed == {"crdb-upgrade"}
+
+
 class Told:
     """A stack whose database tells of one run, in `run`, with `tasks`; `queue` are DAGs with an asset's event."""
 
