@@ -261,7 +261,7 @@ class Announcer:
             self._be_quiet("port", "host")
 
     def _see_child(self, _executable: Any, _arguments: Any, _folder: Any, env: Any) -> None:
-        """A child that knows its task is to know the map index, too."""
+        """A child that knows its task is to know the map index, too. `env`, where given, is what it gets to see."""
         environment = os.environ if env is None else env
         running = running_map_index(environment.get("AIRFLOW_CTX_TASK_ID"))
         if running is not None:

@@ -300,6 +300,7 @@ def test_a_healed_fault_is_gone(mocks: MocksControl, ask: Callable[[FaultHandle]
         (lambda s: s.fail_next(99), "'status' must be"),
         (lambda s: s.fail_nth(0), "'skip' must be"),
         (lambda s: s.fail_next(500, times=0), "'times' must be"),
+        (lambda s: s.fail_next(500, map_index="1"), "'map_index' must be"),
         (lambda s: s.delay(-1), "'seconds' must be"),
     ],
 )
