@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 
 from harness.mocks.ledger import Kind, note_in
 from harness.mocks.names import S3_HOST
-from harness.mocks.wsgi import path_of
+from harness.mocks.wsgi import COMPILING, path_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,7 +36,8 @@ class NoSuchObject(KeyError):
 def _moto() -> "WSGIApplication":
     from moto.moto_server.werkzeug_app import create_backend_app
 
-    application: WSGIApplication = create_backend_app("s3")
+    with COMPILING:
+        application: WSGIApplication = create_backend_app("s3")
     return application
 
 

@@ -1,6 +1,7 @@
 """What every HTTP fake is built from: a router over methods, JSON answers and one way to say "not mocked"."""
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ POD_KEY = "itest.pod"
 IDENTITY_KEY = "itest.identity"
 """Environment key of the `Identity` that opened the connection."""
 UNMOCKED_HEADER = "X-Not-Mocked"
+COMPILING = threading.Lock()
+"""Held while werkzeug compiles routes: two threads that make syntax trees at once spoil each other's count of how deep
+they are in CPython 3.11 (`SystemError: AST constructor recursion depth mismatch`), as that is kept once a process."""
 
 Handler = Callable[..., Response]
 Route = tuple[str, str, Handler]
@@ -81,7 +85,8 @@ class Router:
 
     def __init__(self, routes: Sequence[Route], on_error: Callable[[HTTPException], Response]) -> None:
         rules = [Rule(rule, methods=[method], endpoint=handler) for method, rule, handler in routes]
-        self._map = Map(rules, strict_slashes=False, merge_slashes=False)
+        with COMPILING:
+            self._map = Map(rules, strict_slashes=False, merge_slashes=False)
         self._on_error = on_error
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
