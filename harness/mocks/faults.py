@@ -11,6 +11,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from harness.mocks.identity import NOBODY, Identity
+
 
 class FaultKind(StrEnum):
     """What goes wrong.
@@ -31,14 +33,13 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a fault can be aimed at. Of a TLS handshake only the service, pod and task are known."""
+    """What a fault can be aimed at. Of a TLS handshake only the service, pod and task instance are known."""
 
     service: str
     method: str = ""
     path: str = ""
     pod: str = ""
-    task_id: str = ""
-    map_index: int = -1
+    identity: Identity = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ class Fault:
             (exchange.path, self.path),
             (exchange.method, self.method),
             (exchange.pod, self.pod),
-            (exchange.task_id, self.task_id),
+            (exchange.identity.task_id, self.task_id),
         )
         return (
             exchange.service in self.services
-            and self.map_index in (None, exchange.map_index)
+            and self.map_index in (None, exchange.identity.map_index)
             and all(fnmatchcase(*pair) for pair in pairs)
         )
 

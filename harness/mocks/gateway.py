@@ -142,8 +142,7 @@ class Gateway:
             str(environ["REQUEST_METHOD"]),
             wsgi.path_of(environ),
             environ[wsgi.POD_KEY],
-            identity.task_id,
-            identity.map_index,
+            identity,
         )
         return self._fakes.world(identity.tenant).faults.meet(exchange)
 

@@ -62,8 +62,7 @@ class Handshakes:
         host = server_name(peeked_hello(connection))
         service = self._service_of(host)
         pod = self._pods.name(client)
-        exchange = Exchange(service or "", "", "", pod, identity.task_id, identity.map_index)
-        if service is None or not faults.meets_handshake(exchange):
+        if service is None or not faults.meets_handshake(Exchange(service, pod=pod, identity=identity)):
             return False
         self._journal.append(
             Event(

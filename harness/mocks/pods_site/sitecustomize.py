@@ -97,8 +97,10 @@ def of_environment() -> Fields | None:
     dag_id, run_id = read("AIRFLOW_CTX_DAG_ID"), read("AIRFLOW_CTX_DAG_RUN_ID")
     if not dag_id or not run_id:
         return None
-    task_id, running = read("AIRFLOW_CTX_TASK_ID"), running_map_index(read("AIRFLOW_CTX_TASK_ID"))
-    map_index = read(MAP_INDEX) if running is None else running
+    task_id = read("AIRFLOW_CTX_TASK_ID")
+    map_index = running_map_index(task_id)
+    if map_index is None:
+        map_index = read(MAP_INDEX)
     return _fields(dag_id, run_id, task_id, map_index, read("AIRFLOW_CTX_TRY_NUMBER"))
 
 
