@@ -32,7 +32,7 @@ from harness.mocks.tenancy import new_tenant
 from harness.paths import LAST
 from harness.prepare import OptionError, Prepared
 from harness.progress import stderr_console
-from harness.releases import line_name
+from harness.releases import LineName, line_name
 from harness.runtime.base import StartError
 from harness.sessions import Session, Stacks
 
@@ -165,8 +165,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark as slow what is slow on the line of Airflow that was asked for."""
     for heavy in item.iter_markers("slow_on"):
-        if line_name(options_of(item.config).airflow) in heavy.args:
+        if _line(item) in heavy.args:
             item.add_marker(pytest.mark.slow)
+
+
+def _line(item: pytest.Item) -> LineName:
+    """The line of Airflow that was asked for."""
+    return line_name(options_of(item.config).airflow)
 
 
 @pytest.hookimpl(trylast=True)
@@ -178,9 +183,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test that needs another line of Airflow, before it gets a mirror."""
     for needed in item.iter_markers("only_on"):
-        line = line_name(options_of(item.config).airflow)
-        if line not in needed.args:
-            pytest.skip(f"Airflow {line}: {needed.kwargs['reason']}")
+        if _line(item) not in needed.args:
+            pytest.skip(f"Airflow {_line(item)}: {needed.kwargs['reason']}")
 
 
 @pytest.hookimpl(optionalhook=True)
