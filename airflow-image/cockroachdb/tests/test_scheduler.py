@@ -51,7 +51,7 @@ def patched(**methods: Any) -> Any:
     }
     module.__dict__["SchedulerJobRunner"] = type("SchedulerJobRunner", (), stubs | methods)
     for fix in install.ALL:
-        if fix in scheduler.FIXES:
+        if fix in scheduler.FIXES and fix.module == "airflow.jobs.scheduler_job_runner":
             fix.apply(module)
     return module.__dict__["SchedulerJobRunner"]()
 
@@ -112,3 +112,42 @@ def test_events_of_a_scheduler_that_cannot_go_on_end_in_the_error() -> None:
     session = Session(*(error("40001") for _ in range(scheduler.EVENT_ATTEMPTS)))
     with pytest.raises(OperationalError):
         runner._process_executor_events(executor=executor(), session=session)
+
+
+class Timers:
+    """Airflow's, which call an action at once."""
+
+    def call_regular_interval(
+        self, delay: float, action: Any, arguments: Any = (), kwargs: Any = None
+    ) -> None:
+        action(*arguments, **(kwargs or {}))
+
+
+def timed(action: Any) -> None:
+    """Do an action of the scheduler's as its timers do, with the fixes."""
+    module = ModuleType("event_scheduler")
+    module.__dict__["EventScheduler"] = type("EventScheduler", (Timers,), dict(vars(Timers)))
+    for fix in install.ALL:
+        if fix in scheduler.FIXES and fix.module == "airflow.utils.event_scheduler":
+            fix.apply(module)
+    module.__dict__["EventScheduler"]().call_regular_interval(15.0, action, ("orphans",))
+
+
+@pytest.mark.proves("timed-actions")
+def test_a_conflict_ends_a_timed_action_until_its_next_time() -> None:
+    seen = []
+
+    def adopt(what: str) -> None:
+        seen.append(what)
+        raise error("40001")
+
+    timed(adopt)
+    assert seen == ["orphans"]
+
+
+def test_another_error_of_a_timed_action_still_ends_the_scheduler() -> None:
+    def adopt(what: str) -> None:
+        raise error("57P01")
+
+    with pytest.raises(OperationalError):
+        timed(adopt)

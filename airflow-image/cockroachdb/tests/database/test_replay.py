@@ -243,5 +243,28 @@ def test_a_conflict_that_is_handed_on_says_so_to_sqlalchemy() -> None:
             connection.commit()
 
 
+def test_what_the_triggerer_does_is_done_anew_when_others_changed_what_it_looked_at(connect: Connect) -> None:
+    from airflow.models.trigger import Trigger
+
+    add = "INSERT INTO trigger (id, classpath, kwargs, created_date) VALUES (%s, 'nobody.waits', '{}', now())"
+    other = connect(None)
+    other.autocommit = True
+
+    def meanwhile(session: Session) -> None:
+        with other.cursor() as cursor:
+            cursor.execute(add, [-2])
+
+    with other.cursor() as cursor:
+        cursor.execute(add, [-1])
+    with Session(settings.engine) as session:
+        session.execute(sa.text("SET itest.fail_commits = 1"))
+        session.commit()
+    sa.event.listen(Session, "before_commit", meanwhile, once=True)
+    Trigger.clean_unused()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT id FROM trigger")
+        assert cursor.fetchall() == []
+
+
 def test_the_url_of_these_tests_has_no_options() -> None:
     assert "options" not in make_url(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).query

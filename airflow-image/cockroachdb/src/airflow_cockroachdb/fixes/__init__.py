@@ -15,6 +15,7 @@ from airflow_cockroachdb.fixes import (
     isolation,
     ordering,
     scheduler,
+    triggers,
 )
 
 ALL: tuple[Fix, ...] = (
@@ -23,6 +24,7 @@ ALL: tuple[Fix, ...] = (
     *connections.FIXES,
     *ids.FIXES,
     *scheduler.FIXES,
+    *triggers.FIXES,
     *as_postgresql.FIXES,
     *compile_rules.FIXES,
     *ordering.FIXES,

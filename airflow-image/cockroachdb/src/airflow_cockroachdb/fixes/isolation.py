@@ -22,8 +22,13 @@ ISOLATION_LEVEL = "READ COMMITTED"
 
 
 def is_conflict(error: Any) -> bool:
-    """Whether an error of SQLAlchemy's says that the transaction is gone, and to do it again."""
-    return getattr(error.orig, "pgcode", None) in RETRY
+    """Whether an error of SQLAlchemy's says that the transaction is gone, and to do it again.
+
+    So does the error of a statement that came after such a one, as where Airflow repeats a statement alone.
+    """
+    return any(
+        getattr(one, "pgcode", None) in RETRY for one in (error.orig, getattr(error.orig, "__cause__", None))
+    )
 
 
 def _sync_engine(module: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""A conflict ends a round of the scheduler, not the scheduler, and nothing of that round is dispatched.
+"""A conflict ends a round or a timed action of the scheduler, not the scheduler; nothing of a lost round is dispatched.
 
 The scheduler hands workloads to its executors before it commits that they are queued, and takes events from them
 before it commits what they mean. When the transaction is lost, so must be the workloads, and the events must not.
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from airflow_cockroachdb.fix import Fix, function, member
 from airflow_cockroachdb.fixes.isolation import is_conflict
@@ -33,7 +33,7 @@ def nothing_queued_on_conflict(executors: list[Any]) -> Iterator[None]:
     before = [set(queue) for queue in queues]
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
         if is_conflict(error):
             for queue, earlier in zip(queues, before, strict=True):
                 for key in set(queue) - earlier:
@@ -62,7 +62,7 @@ def _round(module: ModuleType) -> None:
         try:
             with nothing_queued_on_conflict(self.executors):
                 return int(original(self, session))
-        except OperationalError as error:
+        except DBAPIError as error:
             if not is_conflict(error):
                 raise
             log.warning("A conflict ended this scheduling round; the next one does its work: %s", error.orig)
@@ -84,7 +84,7 @@ def _events(module: ModuleType) -> None:
                 processed = int(original(self, executor=executor, session=session))
                 session.commit()
                 return processed
-            except OperationalError as error:
+            except DBAPIError as error:
                 if not is_conflict(error) or attempt == EVENT_ATTEMPTS:
                     raise
                 session.rollback()
@@ -94,12 +94,38 @@ def _events(module: ModuleType) -> None:
     runner._process_executor_events = process_executor_events
 
 
-def _fix(name: str, why: str, apply: Any) -> Fix:
-    return Fix(name, "airflow.jobs.scheduler_job_runner", ">=3.2,<3.4", why, apply)
+def _timed_actions(module: ModuleType) -> None:
+    timers = member(module, "EventScheduler")
+    original = function(timers, "call_regular_interval", "self", "delay", "action")
+
+    @functools.wraps(original)
+    def call_regular_interval(self: Any, delay: float, action: Any, *arguments: Any, **keywords: Any) -> None:
+        @functools.wraps(action)
+        def until_next_time(*given: Any, **named: Any) -> None:
+            try:
+                action(*given, **named)
+            except DBAPIError as error:
+                if not is_conflict(error):
+                    raise
+                log.warning("A conflict ended %s; it does its work next time: %s", action, error.orig)
+
+        original(self, delay, until_next_time, *arguments, **keywords)
+
+    timers.call_regular_interval = call_regular_interval
+
+
+def _fix(name: str, why: str, apply: Any, module: str = "airflow.jobs.scheduler_job_runner") -> Fix:
+    return Fix(name, module, ">=3.2,<3.4", why, apply)
 
 
 FIXES = (
     _fix("critical-section", "tasks of a round that was rolled back are sent to workers", _critical_section),
     _fix("scheduling-round", "a conflict at COMMIT ends the scheduler", _round),
     _fix("executor-events", "a conflict ends the scheduler, and what executors told it is lost", _events),
+    _fix(
+        "timed-actions",
+        "a conflict in what the scheduler does now and then ends the scheduler",
+        _timed_actions,
+        "airflow.utils.event_scheduler",
+    ),
 )
