@@ -14,7 +14,7 @@ from harness.database import Database
 from harness.due import Component, Due, Outlook, Sleeper, outlook
 from harness.history import Recorder
 from harness.lines import line_for
-from harness.runtime.base import Runtime
+from harness.runtime.base import Runtime, not_running
 from harness.topology import Topology
 from harness.waits import Deadline, eventually
 from harness.watcher import TERMINAL, Interest, look
@@ -156,12 +156,10 @@ class Clock:
 
     def check_containers(self) -> None:
         """Raises `ClockError` when a container has ended: with time skipping, Airflow does not notice that."""
-        states = self._runtime.states()
-        gone = [
-            f"{name} ({states[name].status})" for name in self._lasting if states[name].status != "running"
-        ]
+        gone = not_running(self._runtime.states(), self._lasting)
         if gone:
-            raise ClockError(f"not running any more: {', '.join(gone)}")
+            told = ", ".join(f"{name} ({state.status})" for name, state in gone.items())
+            raise ClockError(f"not running any more: {told}")
 
     def jump_to(self, due: Due) -> None:
         """Move to the moment of `due`, and journal why. Nothing to do when it has come by itself meanwhile."""

@@ -10,8 +10,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+
 from harness import attribution, engine, parsing, records, reset, seeding
-from harness.airflow import Airflow
+from harness.airflow import Airflow, AirflowError
 from harness.attribution import Try
 from harness.boot import BootReport
 from harness.clock import Clock, ClockError
@@ -19,13 +21,14 @@ from harness.content import SUBPATH, Content, ContentError, resolve
 from harness.database import Database
 from harness.history import History
 from harness.labels import Owner
+from harness.lines.rest import LoginError
 from harness.mocks.ledger import Effect
 from harness.mocks.readers import MocksControl, MocksUnreachableError
 from harness.paths import ROOT
 from harness.prepare import Prepared
 from harness.profile import Profile
 from harness.progress import BootDisplay, stderr_console
-from harness.runtime.base import Runtime, StartError, Step
+from harness.runtime.base import Runtime, StartError, State, Step, not_running
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.sweep import sweep_stale
 from harness.services import clock, database, gateway, git, mocks, redis
@@ -41,6 +44,8 @@ READY_WITHIN = 120
 busy machine."""
 RESET_WITHIN = 15
 """Seconds after which a reset is given up and the stack counts as lost; it takes one or two."""
+LAST_WORDS = 25
+"""Lines of the log of a container that has ended: where Python tells what ended it."""
 
 ContentSource = Callable[[Content], str]
 """Pushes the stack's first content and returns its revision."""
@@ -343,9 +348,13 @@ class Environment:
 
         Database, content, queues and mocks; what runs is stopped. A virtual clock stays where it was moved to: it
         cannot go back, and a pristine stack may as well have been idle until then. Raises `ResetError`: a fresh stack
-        is needed then.
+        is needed then, as where a container has ended.
         """
         self.history.record("reset", stack=self.stack)
+        ended = self._ended()
+        if ended:
+            told = ", ".join(f"{name} is {state}" for name, state in ended.items())
+            raise reset.ResetError(f"not all of the stack runs: {told}")
         self._keep_journal()
         try:
             for pod, served in self.content.pods().items():
@@ -400,7 +409,8 @@ class Environment:
         return dict(self.database.rows(self.line.tables.deferrals))
 
     def diagnose(self) -> str:
-        """What a person wants to see after a failure: pods' health, the revision each serves, DAG errors."""
+        """What a person wants to see after a failure: pods' health, the revision each serves, the last words of
+        containers that have ended, DAG errors."""
         revisions = self.content.pods()
         lines = ["Pods (state; revision served; the syncer's last error):"]
         states = self.runtime.states()
@@ -409,9 +419,18 @@ class Environment:
             error = f"; {served.last_error}" if served.last_error else ""
             lines.append(f"  {pod.name}: {states[pod.name]}; {served.revision[:12] or 'nothing'}{error}")
         lines += [f"  {s.name}: {states[s.name]}" for s in self.topology.infrastructure]
-        for name, trace in self.airflow.import_errors().items():
-            lines.append(f"Import error in {name}:\n{trace}")
+        for name in self._ended():
+            said = mask(self.runtime.logs(name, LAST_WORDS), self.settings.secrets).rstrip()
+            lines.append(f"The last {LAST_WORDS} lines of {name}, which does not run:\n{said}")
+        try:
+            for name, trace in self.airflow.import_errors().items():
+                lines.append(f"Import error in {name}:\n{trace}")
+        except (AirflowError, LoginError, httpx.HTTPError) as error:
+            lines.append(f"Airflow's API does not tell of DAG errors: {error}")
         return "\n".join(lines)
+
+    def _ended(self) -> dict[str, State]:
+        return not_running(self.runtime.states(), [s.name for s in self.topology.lasting()])
 
 
 def save_logs(runtime: Runtime, folder: Path, secrets: tuple[str, ...]) -> None:

@@ -377,5 +377,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         text = own.diagnose()
     except Exception as error:
         text = f"(the mirror could not be asked: {error})"
-    result.sections.append(("mirror", f"{text}\nFull logs: {LAST / 'logs'} (written when the session ends)"))
+    logs = LAST / "private-*" / "logs" if item.get_closest_marker("private_stack") else LAST / "logs"
+    result.sections.append(("mirror", f"{text}\nFull logs: {logs} (written when the session ends)"))
     own.history.record("test_failed", nodeid=item.nodeid)

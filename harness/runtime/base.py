@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,3 +125,8 @@ class Runtime(Protocol):
 
     def remove(self) -> None:
         """End and remove every container, network and volume of the stack. May be called repeatedly."""
+
+
+def not_running(states: Mapping[str, State], services: Iterable[str]) -> dict[str, State]:
+    """Those of `services` whose containers do not run, with their states."""
+    return {name: states[name] for name in services if states[name].status != "running"}

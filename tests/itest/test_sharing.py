@@ -115,6 +115,22 @@ def test_a_reset_ends_what_still_runs(env: Environment) -> None:
     assert quick.xcom("say") == 2
 
 
+@pytest.mark.private_stack
+def test_a_stack_of_which_a_container_has_ended_is_not_handed_on(env: Environment) -> None:
+    revision = env.content.revision
+    killed = env.line.api_server, "triggerer"  # whose health the API server tells
+    for name in killed:
+        env.runtime.kill(name)
+    with pytest.raises(reset.ResetError, match=r"triggerer is exited \(exit code 137\)"):
+        env.reset(revision)
+    told = env.diagnose()
+    assert "lines of triggerer, which does not run:\n" in told
+    assert "Airflow's API does not tell of DAG errors: " in told
+    for name in killed:
+        env.runtime.restart(name)
+    env.reset(revision)
+
+
 @pytest.mark.slow
 @pytest.mark.private_stack
 def test_a_stack_that_slept_for_minutes_answers_at_once_and_runs_as_before(env: Environment) -> None:

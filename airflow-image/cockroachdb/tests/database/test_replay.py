@@ -243,6 +243,7 @@ def test_a_conflict_that_is_handed_on_says_so_to_sqlalchemy() -> None:
             connection.commit()
 
 
+@pytest.mark.proves("triggers")
 def test_what_the_triggerer_does_is_done_anew_when_others_changed_what_it_looked_at(connect: Connect) -> None:
     from airflow.models.trigger import Trigger
 
