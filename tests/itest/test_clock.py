@@ -200,6 +200,7 @@ def test_a_running_task_survives_jumps_of_hours_days_and_months(env: Environment
     assert "Done" in run.logs("sleep")
 
 
+@pytest.mark.slow_on("2.11", reason="its rounds are heavier there; others jump on it, too")
 def test_retries_with_back_off_come_when_they_are_due_and_not_a_minute_later(env: Environment) -> None:
     run = env.airflow.trigger(env.add_dag("clock_retrying", RETRYING))
     began = env.clock.now()
@@ -231,6 +232,7 @@ def test_an_answer_is_waited_for_as_long_as_it_may_take(env: Environment) -> Non
     assert timedelta(0) <= ended - due.moment < timedelta(minutes=1)
 
 
+@pytest.mark.slow_on("2.11", reason="its rounds are heavier there; others jump on it, too")
 def test_a_schedule_in_local_time_runs_each_day_across_the_end_of_daylight_saving(env: Environment) -> None:
     zone = ZoneInfo("Europe/Zurich")
     year = env.clock.now().year + 1

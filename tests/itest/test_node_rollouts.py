@@ -41,6 +41,7 @@ def made_at(ic: IcReader) -> list[datetime]:
     return [datetime.fromtimestamp(p.created, UTC) for p in reversed(ic.proposals())]
 
 
+@pytest.mark.slow_on("2.11", reason="its rounds are heavier there; others of these rollouts run on it, too")
 @pytest.mark.private_stack(clock=True)
 def test_waves_begin_in_allowed_hours_only_also_after_days_in_which_the_run_was_paused(
     env: Environment, slack: SlackReader, ic: IcReader
