@@ -20,10 +20,29 @@ else:
     from airflow.operators.empty import EmptyOperator
     from airflow.triggers.temporal import DateTimeTrigger
 
-__all__ = ["DateTimeTrigger", "EmptyOperator", "other_runs", "return_and_skip", "variable_or_none"]
+__all__ = [
+    "DateTimeTrigger",
+    "EmptyOperator",
+    "other_runs",
+    "return_and_skip",
+    "task_to_run",
+    "variable_or_none",
+]
 
 _ACTIVE = ("queued", "running")
 _OVER = ("success", "failed", "upstream_failed", "skipped", "removed")
+
+
+def task_to_run() -> str | None:
+    """The task for which alone this process reads its DAG file, to run it; None where all of the DAG is asked for.
+
+    Never on Airflow 2, whose task processes also schedule what comes after their task.
+    """
+    if not AIRFLOW_V_3_0_PLUS:
+        return None
+    from airflow.sdk import get_parsing_context
+
+    return get_parsing_context().task_id
 
 
 def variable_or_none(name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Interprets the entries of a plan: times, numbers and subnets of each batch, and all that is wrong."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -11,6 +11,7 @@ from dfinity.plan_entries import PlanEntry
 from dfinity.production import MAX_BATCHES
 from dfinity.subnets import Subnet, abbreviate, find_subnet
 
+_BATCH: Final = re.compile(r"batch_(\d+)\.")
 _DAY: Final = re.compile(r"(\w+)( next week)?", re.IGNORECASE)
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -21,6 +22,12 @@ def refusal(faults: Sequence[str]) -> str:
     listed = "".join(f"\n  - {fault}" for fault in faults)
     plural = "fault" if len(faults) == 1 else "faults"
     return f"The rollout cannot start: {len(faults)} {plural}, no proposal was made.{listed}"
+
+
+def batches_needed(task_id: str | None) -> Iterable[int]:
+    """The batches without which this task cannot be run: its own, or all for one of none; all where none is named."""
+    own = _BATCH.match(task_id or "")
+    return (int(own[1]),) if own else range(1, MAX_BATCHES + 1)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """The rollout DAG as a whole, run in this process by `dag.test()`."""
 
+import runpy
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from in_memory_ic import NEW, SUBNETS, InMemoryIc
 
 PLAN = """
@@ -125,3 +127,27 @@ def test_a_run_that_cannot_start_names_all_its_faults_and_proposes_nothing(
     assert "variable dfinity.ic_admin.mainnet.proposer_key_file is missing" in output
     assert "connection slack.ic_os_rollout is missing" in output
     assert (ic.commands, slack) == ([], [])
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="task processes of Airflow 2 schedule, and need all tasks")
+@pytest.mark.parametrize("task_id", ["batch_3.wait_for_start", "batch_3.subnet.wait_for_revision"])
+def test_a_process_that_runs_a_task_builds_its_batch_alone_and_as_it_is_in_the_whole(
+    task_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rollout_ic_os_to_mainnet_subnets as whole
+
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", whole.dag.dag_id)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", task_id)
+    part = runpy.run_path(str(whole.__file__))["dag"]
+    own = {one for one in whole.dag.task_ids if one.startswith("batch_3.")}
+    assert set(part.task_ids) == own | {"plan", "summary"}
+    assert len(own) == 7
+    for one in own:
+        ours, theirs = part.get_task(one), whole.dag.get_task(one)
+        assert (type(ours), ours.trigger_rule, ours.retries) == (
+            type(theirs),
+            theirs.trigger_rule,
+            theirs.retries,
+        )
+        assert ours.upstream_task_ids == theirs.upstream_task_ids & set(part.task_ids)
+        assert ours.downstream_task_ids == theirs.downstream_task_ids & set(part.task_ids)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from dfinity.plan_entries import PlanEntry, entries_from_yaml
-from dfinity.rollout_plan import Batch, parse_week, refusal, schedule, start_time
+from dfinity.rollout_plan import Batch, batches_needed, parse_week, refusal, schedule, start_time
 from dfinity.subnets import Subnet
 
 WEEK = date(2026, 11, 23)
@@ -110,3 +110,13 @@ def test_the_week_is_named_by_its_monday() -> None:
 def test_a_week_that_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a date written YYYY-MM-DD"):
         parse_week(text)
+
+
+@pytest.mark.parametrize("task_id", [None, "plan", "summary"])
+def test_what_belongs_to_no_batch_needs_all_of_them(task_id: str | None) -> None:
+    assert list(batches_needed(task_id)) == list(range(1, 31))
+
+
+@pytest.mark.parametrize("task_id", ["batch_3.wait_for_start", "batch_3.subnet.create_proposal"])
+def test_a_task_of_a_batch_needs_no_other(task_id: str) -> None:
+    assert list(batches_needed(task_id)) == [3]
