@@ -10,6 +10,9 @@ from harness.mocks.identity import Announcements, Identity, Refused
 from harness.mocks.journal import Event, Journal
 from harness.mocks.pods import PodNames
 
+ATTEMPTS = 10
+"""How many ports are tried where any will do."""
+
 
 class Refusal(BaseResolver):  # type: ignore[misc]
     """Answers NXDOMAIN to everything.
@@ -74,10 +77,8 @@ class DnsListener:
     """The responder on UDP and TCP at one port; port 0 takes a free one for both."""
 
     def __init__(self, address: str, port: int, resolver: Refusal) -> None:
-        quiet = DNSLogger("error", prefix=False)
-        self._udp = DNSServer(resolver, address=address, port=port, logger=quiet)
+        self._udp, self._tcp = _bound(address, port, resolver)
         self.port: int = self._udp.server.server_address[1]
-        self._tcp = DNSServer(resolver, address=address, port=self.port, logger=quiet, tcp=True)
 
     def start(self) -> None:
         """Answer from now on, on two threads."""
@@ -89,3 +90,20 @@ class DnsListener:
         for server in (self._udp, self._tcp):
             server.stop()
             server.server.server_close()
+
+
+def _bound(address: str, port: int, resolver: Refusal) -> tuple[DNSServer, DNSServer]:
+    """The servers for UDP and TCP. Raises `OSError` for a port that is taken; for 0, when all that were tried are."""
+    quiet = DNSLogger("error", prefix=False)
+    attempts = 1 if port else ATTEMPTS
+    for attempt in range(1, attempts + 1):
+        udp = DNSServer(resolver, address=address, port=port, logger=quiet)
+        # The kernel knows one that is free for UDP, and somebody may have the same for TCP.
+        number = udp.server.server_address[1]
+        try:
+            return udp, DNSServer(resolver, address=address, port=number, logger=quiet, tcp=True)
+        except OSError:
+            udp.server.server_close()
+            if attempt == attempts:
+                raise
+    raise AssertionError("the last attempt returns or raises")
