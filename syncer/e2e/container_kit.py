@@ -140,13 +140,21 @@ def files_of(container: Container, path: str) -> dict[str, str]:
 
 
 def status_of(container: Container) -> dict[str, Any]:
-    """The status file, {} while there is none, or it was replaced while the engine read it."""
-    try:
-        found: dict[str, Any] = json.loads(
-            files_of(container, f"{CONTENT}/.syncer/status.json")["status.json"]
-        )
-    except (docker.errors.NotFound, tarfile.ReadError):
-        return {}
+    """The status file, {} while there is none. It is read again where it was replaced while the engine read it."""
+
+    seen: list[str] = []
+
+    def is_whole() -> bool:
+        try:
+            seen.append(files_of(container, f"{CONTENT}/.syncer/status.json")["status.json"])
+        except docker.errors.NotFound:
+            seen.append("{}")
+        except tarfile.ReadError:
+            return False
+        return True
+
+    eventually(is_whole, "the status is read as a whole")
+    found: dict[str, Any] = json.loads(seen[-1])
     return found
 
 

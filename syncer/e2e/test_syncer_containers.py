@@ -221,6 +221,7 @@ def test_a_key_is_rotated_without_a_restart_and_an_unknown_host_is_refused(
         network=network,
     )
     eventually(lambda: "Host key verification failed" in sidecar.logs().decode(), "the host is refused")
+    eventually(lambda: bool(status_of(sidecar).get("attempts")), "the status has the attempt")
     assert not status_of(sidecar)["revision"]
     lab.put(keys, {"known_hosts": (known, 0o644)})
     eventually(lambda: bool(status_of(sidecar).get("revision")), "the origin is read")
