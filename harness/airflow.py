@@ -24,6 +24,9 @@ PAGE = 100
 UPLOADED_WITHIN = 15
 """Seconds for a worker to upload the log of a task whose state it has already told."""
 
+SETTLED_WITHIN = 15
+"""Seconds for task instances to be read once each, while some of them change."""
+
 REMOTE_SOURCE = "s3://"
 """Airflow names the sources of a log in its first lines."""
 
@@ -263,11 +266,22 @@ class DagRun:
         return state
 
     def task_instances(self) -> list[TaskInstance]:
-        """Every task instance, mapped ones one by one."""
-        return [
+        """Every task instance, mapped ones one by one.
+
+        Airflow 2 pages them in no order, so one that changes meanwhile may be on a page that was read already, and
+        another one twice: then they are read again. Raises `WaitTimeout` when they never keep still.
+        """
+        [found] = eventually(
+            self._read_task_instances, "task instances that stay on their pages", SETTLED_WITHIN
+        )
+        return found
+
+    def _read_task_instances(self) -> tuple[list[TaskInstance]] | None:
+        found = [
             TaskInstance(row["task_id"], row["map_index"], row["state"], row["try_number"])
             for row in self.airflow.pages(f"{self._path}/taskInstances", "task_instances")
         ]
+        return (found,) if len({str(ti) for ti in found}) == len(found) else None
 
     def task_states(self) -> dict[str, str | None]:
         """Task (``id`` or ``id[map index]``) to its state."""

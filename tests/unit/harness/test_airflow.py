@@ -108,6 +108,24 @@ def test_all_pages_are_read(client: Callable[[Answers], Airflow]) -> None:
     assert len(client({"/api/v2/importErrors": page}).import_errors()) == 250
 
 
+def test_task_instances_that_move_from_page_to_page_are_read_again(
+    client: Callable[[Answers], Airflow],
+) -> None:
+    rows = [{**FAILED, "task_id": f"t{number}"} for number in range(102)]
+    moved = [rows[100], *rows[:100], rows[101]]  # by the second look, and t99 with it
+    looks = []
+
+    def page(request: httpx.Request) -> Any:
+        offset = int(request.url.params["offset"])
+        looks.append(offset)
+        order = moved if len(looks) == 2 else rows
+        return {"task_instances": order[offset : offset + 100], "total_entries": len(rows)}
+
+    found = client({f"{RUN}/taskInstances": page}).run("d", "r").task_instances()
+    assert [ti.task_id for ti in found] == [row["task_id"] for row in rows]
+    assert looks == [0, 100, 0, 100]
+
+
 def test_a_refusal_carries_the_request_and_the_reason(client: Callable[[Answers], Airflow]) -> None:
     with pytest.raises(AirflowError, match=r"GET /dags/d/dagRuns/r: 404 gone"):
         _ = client({}).run("d", "r").state
