@@ -351,7 +351,7 @@ class Environment:
         is needed then, as where a container has ended.
         """
         self.history.record("reset", stack=self.stack)
-        ended = self._ended()
+        ended = self._ended(self.runtime.states())
         if ended:
             told = ", ".join(f"{name} is {state}" for name, state in ended.items())
             raise reset.ResetError(f"not all of the stack runs: {told}")
@@ -419,7 +419,7 @@ class Environment:
             error = f"; {served.last_error}" if served.last_error else ""
             lines.append(f"  {pod.name}: {states[pod.name]}; {served.revision[:12] or 'nothing'}{error}")
         lines += [f"  {s.name}: {states[s.name]}" for s in self.topology.infrastructure]
-        for name in self._ended():
+        for name in self._ended(states):
             said = mask(self.runtime.logs(name, LAST_WORDS), self.settings.secrets).rstrip()
             lines.append(f"The last {LAST_WORDS} lines of {name}, which does not run:\n{said}")
         try:
@@ -429,8 +429,8 @@ class Environment:
             lines.append(f"Airflow's API does not tell of DAG errors: {error}")
         return "\n".join(lines)
 
-    def _ended(self) -> dict[str, State]:
-        return not_running(self.runtime.states(), [s.name for s in self.topology.lasting()])
+    def _ended(self, states: dict[str, State]) -> dict[str, State]:
+        return not_running(states, [s.name for s in self.topology.lasting()])
 
 
 def save_logs(runtime: Runtime, folder: Path, secrets: tuple[str, ...]) -> None:
