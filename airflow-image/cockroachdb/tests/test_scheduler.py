@@ -7,17 +7,15 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow_cockroachdb import install
 from airflow_cockroachdb.fixes import scheduler
 from sqlalchemy.exc import OperationalError
+from support import apply_fixes, driver_error
 
 Round = Callable[[Any, Any], int]
 
 
 def error(code: str) -> OperationalError:
-    cause = RuntimeError("restart transaction")
-    cause.pgcode = code  # type: ignore[attr-defined]
-    return OperationalError("", {}, cause)
+    return OperationalError("", {}, driver_error(code))
 
 
 class Session:
@@ -43,16 +41,14 @@ def executor(**queued: str) -> Any:
 
 def patched(**methods: Any) -> Any:
     """A scheduler with these methods of Airflow's, and the fixes."""
-    module = ModuleType("scheduler_job_runner")
+    module = ModuleType("airflow.jobs.scheduler_job_runner")
     stubs = {
         "_do_scheduling": lambda self, session: 0,
         "_critical_section_enqueue_task_instances": lambda self, session: 0,
         "_process_executor_events": lambda self, executor, session: 0,
     }
     module.__dict__["SchedulerJobRunner"] = type("SchedulerJobRunner", (), stubs | methods)
-    for fix in install.ALL:
-        if fix in scheduler.FIXES and fix.module == "airflow.jobs.scheduler_job_runner":
-            fix.apply(module)
+    apply_fixes(module)
     return module.__dict__["SchedulerJobRunner"]()
 
 
@@ -125,11 +121,9 @@ class Timers:
 
 def timed(action: Any) -> None:
     """Do an action of the scheduler's as its timers do, with the fixes."""
-    module = ModuleType("event_scheduler")
+    module = ModuleType("airflow.utils.event_scheduler")
     module.__dict__["EventScheduler"] = type("EventScheduler", (Timers,), dict(vars(Timers)))
-    for fix in install.ALL:
-        if fix in scheduler.FIXES and fix.module == "airflow.utils.event_scheduler":
-            fix.apply(module)
+    apply_fixes(module)
     module.__dict__["EventScheduler"]().call_regular_interval(15.0, action, ("orphans",))
 
 

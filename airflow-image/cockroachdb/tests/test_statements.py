@@ -19,7 +19,7 @@ from airflow_cockroachdb.fixes.db_shell import psql_environment
 from airflow_cockroachdb.replay import ReplayingConnection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
-from support import AIRFLOW, only_airflow_3, run_python
+from support import AIRFLOW, driver_error, only_airflow_3, run_python
 
 TABLE = sa.Table("t", sa.MetaData(), sa.Column("k", sa.String, primary_key=True), sa.Column("v", sa.String))
 DIALECT = make_url("cockroachdb://").get_dialect()()
@@ -125,15 +125,11 @@ def test_runs_never_looked_at_come_first() -> None:
     [*(pytest.param(code, marks=pytest.mark.proves("busy-lock")) for code in ("40001", "40P01")), "55P03"],
 )
 def test_a_conflict_counts_as_a_busy_lock(code: str) -> None:
-    cause = RuntimeError("restart transaction")
-    cause.pgcode = code  # type: ignore[attr-defined]
-    assert utils.is_lock_not_available_error(OperationalError("", {}, cause))
+    assert utils.is_lock_not_available_error(OperationalError("", {}, driver_error(code)))
 
 
 def test_another_error_is_no_busy_lock() -> None:
-    cause = RuntimeError("no such table")
-    cause.pgcode = "42P01"  # type: ignore[attr-defined]
-    assert not utils.is_lock_not_available_error(OperationalError("", {}, cause))
+    assert not utils.is_lock_not_available_error(OperationalError("", {}, driver_error("42P01")))
 
 
 @pytest.mark.proves("isolation")

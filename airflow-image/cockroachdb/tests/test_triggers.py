@@ -6,16 +6,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow_cockroachdb import install
 from airflow_cockroachdb.fixes import triggers
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
-
-
-def caused(code: str, cause: BaseException | None = None) -> Any:
-    error = RuntimeError("restart transaction")
-    error.pgcode = code  # type: ignore[attr-defined]
-    error.__cause__ = cause
-    return error
+from support import apply_fixes, driver_error
 
 
 class Database:
@@ -58,25 +51,23 @@ def patched(database: Database) -> Any:
         def clean_unused(cls, session: Any = None) -> Any:
             return database.ask()
 
-    module = ModuleType("trigger")
+    module = ModuleType("airflow.models.trigger")
     module.__dict__["Trigger"] = Trigger
-    for fix in install.ALL:
-        if fix in triggers.FIXES:
-            fix.apply(module)
+    apply_fixes(module)
     return Trigger
 
 
 @pytest.mark.proves("triggers")
 @pytest.mark.parametrize("code", ["40001", "40P01"])
 def test_an_event_whose_record_is_lost_is_recorded_anew(code: str) -> None:
-    database = Database(*(OperationalError("", {}, caused(code)) for _ in range(3)))
+    database = Database(*(OperationalError("", {}, driver_error(code)) for _ in range(3)))
     assert patched(database).submit_event(trigger_id=7, event="fired") == "done"
     assert database.calls == [(7, "fired")] * 4
 
 
 @pytest.mark.proves("triggers")
 def test_a_statement_after_the_conflict_counts_as_the_conflict() -> None:
-    database = Database(InternalError("", {}, caused("25P02", caused("40001"))))
+    database = Database(InternalError("", {}, driver_error("25P02", driver_error("40001"))))
     assert patched(database).clean_unused() == "done"
     assert len(database.calls) == 2
 
@@ -89,26 +80,26 @@ def test_each_transaction_of_the_triggerer_is_done_again() -> None:
         "submit_failure": (7, None),
         "clean_unused": (),
     }.items():
-        database = Database(OperationalError("", {}, caused("40001")))
+        database = Database(OperationalError("", {}, driver_error("40001")))
         assert getattr(patched(database), name)(*arguments) == "done"
         assert database.calls == [arguments] * 2
 
 
 def test_what_belongs_to_the_transaction_of_another_is_not_done_again() -> None:
-    database = Database(OperationalError("", {}, caused("40001")))
+    database = Database(OperationalError("", {}, driver_error("40001")))
     with pytest.raises(OperationalError):
         patched(database).submit_event(7, "fired", session=SimpleNamespace())
     assert len(database.calls) == 1
 
 
 def test_another_error_still_ends_the_triggerer() -> None:
-    database = Database(OperationalError("", {}, caused("57P01")))
+    database = Database(OperationalError("", {}, driver_error("57P01")))
     with pytest.raises(OperationalError):
         patched(database).submit_event(7, "fired")
     assert len(database.calls) == 1
 
 
 def test_conflicts_without_an_end_do_end_it() -> None:
-    database = Database(*(OperationalError("", {}, caused("40001")) for _ in range(triggers.ATTEMPTS)))
+    database = Database(*(OperationalError("", {}, driver_error("40001")) for _ in range(triggers.ATTEMPTS)))
     with pytest.raises(OperationalError):
         patched(database).submit_event(7, "fired")
